@@ -1,0 +1,1 @@
+"""Wire types: what deployables, the command line and clients exchange."""

@@ -1,0 +1,175 @@
+"""The HTTP shell of every service: identity, limits, errors, health, metrics. Routes add the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, Any
+
+import structlog
+import uvicorn
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.exceptions import HTTPException
+
+from kit.errors import AppError, BadRequest, NotFound, Unprocessable
+from kit.identity import Principal, TokenVerifier
+from kit.middleware import Authenticate, LimitBody, Observe
+
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
+"""Paths that need no token: probes and scrapes have none."""
+
+READY_TIMEOUT_SECONDS = 3
+
+Check = Callable[[], Awaitable[None]]
+"""Returns if a dependency works, raises if it does not."""
+
+log = structlog.get_logger()
+
+
+def principal(request: Request) -> Principal:
+    """Return who is calling. Every route outside OPEN_PATHS has one."""
+    return request.state.principal  # type: ignore[no-any-return]
+
+
+Caller = Annotated[Principal, Depends(principal)]
+
+
+def create_app(
+    *,
+    title: str,
+    verifier: TokenVerifier | None,
+    checks: Mapping[str, Check],
+    body_bytes_max: int,
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[Any]] | None = None,
+    openai_paths: tuple[str, ...] = (),
+) -> FastAPI:
+    """Return an app with /livez, /readyz, /metrics, error rendering, body limit and authentication.
+
+    `verifier`: None leaves the routes open (a model server inside its network).
+    `checks`: what must work for /readyz to say 200, by name.
+    `openai_paths`: prefixes on which errors have OpenAI's shape rather than problem+json's.
+    """
+    app = FastAPI(title=title, lifespan=lifespan)
+    registry = CollectorRegistry()
+    render = _renderer(openai_paths)
+
+    async def on_error(request: Request, error: Exception) -> Response:
+        return render(request.url.path, _app_error(error))
+
+    for kind in (AppError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, on_error)
+    _add_health_routes(app, checks, registry)
+    # The last one added is the outermost: observe everything, then refuse strangers, then refuse floods.
+    app.add_middleware(LimitBody, bytes_max=body_bytes_max, render=render)
+    if verifier:
+        app.add_middleware(Authenticate, verifier=verifier, open_paths=OPEN_PATHS, render=render)
+    app.add_middleware(Observe, registry=registry, render=render, quiet_paths=OPEN_PATHS)
+    return app
+
+
+def serve(app: FastAPI, *, host: str, port: int, grace_seconds: int = 20) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what is in flight within `grace_seconds`."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=grace_seconds,
+        server_header=False,
+    )
+    uvicorn.Server(config).run()
+
+
+def _add_health_routes(app: FastAPI, checks: Mapping[str, Check], registry: CollectorRegistry) -> None:
+    @app.get("/livez", include_in_schema=False)
+    async def live() -> PlainTextResponse:
+        return PlainTextResponse("ok")
+
+    @app.get("/readyz", include_in_schema=False)
+    async def ready() -> JSONResponse:
+        results = await asyncio.gather(*(_passes(name, check) for name, check in checks.items()))
+        state = dict(zip(checks, results, strict=True))
+        return JSONResponse(
+            {
+                "ready": all(results),
+                "checks": {name: "ok" if ok else "failing" for name, ok in state.items()},
+            },
+            status_code=200 if all(results) else 503,
+        )
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    app.state.registry = registry
+
+
+async def _passes(name: str, check: Check) -> bool:
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_SECONDS):
+            await check()
+    except Exception as error:  # noqa: BLE001 - whatever a dependency does, the probe must answer
+        log.warning("check_failed", check=name, error=repr(error))
+        return False
+    return True
+
+
+class NoSuchRoute(NotFound):
+    code = "route_not_found"
+
+
+class MethodNotAllowed(AppError):
+    status, code, title = 405, "method_not_allowed", "Method not allowed"
+
+
+class MalformedJson(BadRequest):
+    code = "malformed_json"
+
+
+def _app_error(error: Exception) -> AppError:
+    match error:
+        case AppError():
+            return error
+        case RequestValidationError():
+            return _validation_error(error)
+        case HTTPException(status_code=404):
+            return NoSuchRoute("There is no such route.")
+        case HTTPException(status_code=405):
+            return MethodNotAllowed("This route does not take that method.")
+        case HTTPException(detail=detail):
+            return BadRequest(str(detail))
+    return AppError("Something went wrong here. The log has the details under this request's id.")
+
+
+def _validation_error(error: RequestValidationError) -> AppError:
+    problems = error.errors()
+    if any(problem["type"] == "json_invalid" for problem in problems):
+        return MalformedJson("The body is not valid JSON.")
+    sentences = [
+        f"{'.'.join(str(part) for part in problem['loc'][1:]) or problem['loc'][0]}: {problem['msg']}"
+        for problem in problems[:5]
+    ]
+    return Unprocessable("; ".join(sentences))
+
+
+def _renderer(openai_paths: tuple[str, ...]) -> Callable[[str, AppError], Response]:
+    def render(path: str, error: AppError) -> Response:
+        openai = bool(openai_paths) and path.startswith(openai_paths)
+        headers = {}
+        if error.retry_after_seconds is not None:
+            headers["retry-after"] = str(error.retry_after_seconds)
+        if error.status == 401:
+            headers["www-authenticate"] = "Bearer"
+        return JSONResponse(
+            error.openai() if openai else error.problem(),
+            status_code=error.status,
+            headers=headers,
+            media_type="application/json" if openai else "application/problem+json",
+        )
+
+    return render
