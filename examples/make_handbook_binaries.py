@@ -1,8 +1,8 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["python-docx==1.2.0", "reportlab==5.1.0"]
+# dependencies = ["fpdf2==2.8.9", "python-docx==1.2.0"]
 # ///
-# mypy: disable-error-code="import-not-found, import-untyped"
+# mypy: disable-error-code="import-not-found, import-untyped, misc"
 """Write the handbook's PDF and DOCX files from `handbook-sources/`.
 
     uv run examples/make_handbook_binaries.py
@@ -18,17 +18,11 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-from xml.sax.saxutils import escape
 
 from docx import Document
-from reportlab.lib import colors
-from reportlab.lib.pagesizes import A4
-from reportlab.lib.styles import getSampleStyleSheet
-from reportlab.lib.units import cm
-from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+from fpdf import FPDF
 
 HERE = Path(__file__).parent
 SOURCES = HERE / "handbook-sources"
@@ -99,67 +93,54 @@ def without_timestamps(archive: io.BytesIO) -> bytes:
     return packed.getvalue()
 
 
+class Pdf(FPDF):
+    """A4 pages with a text layer in the standard fonts, a footer on each page and reproducible bytes."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self.set_compression(False)
+        self.set_creation_date(WRITTEN.replace(tzinfo=UTC))
+        self.set_title(title)
+        self.set_author(COMPANY)
+        self.set_margin(24)
+        self.set_auto_page_break(True, margin=24)
+        self.add_page()
+
+    def footer(self) -> None:
+        self.set_y(-16)
+        self.set_font("helvetica", size=8)
+        self.cell(text=f"{COMPANY} - {self.title} - page {self.page_no()}")
+
+    def write_text(self, text: str, *, size: float = 11, bold: bool = False, marker: str = "") -> None:
+        """Write a paragraph of `size` points, indented behind its `marker` if it has one."""
+        self.set_font("helvetica", style="B" if bold else "", size=size)
+        if marker:
+            self.cell(w=8, h=size / 2, text=marker)
+        self.multi_cell(w=0, h=size / 2, text=text, align="L", new_x="LMARGIN", new_y="NEXT")
+        self.ln(2)
+
+    def write_table(self, rows: tuple[tuple[str, ...], ...]) -> None:
+        """Write a table whose first row is repeated after a page break; columns are as wide as their text."""
+        self.set_font("helvetica", size=9)
+        widths = tuple(max(map(self.get_string_width, column)) + 4 for column in zip(*rows, strict=True))
+        with self.table(rows, col_widths=widths, text_align="LEFT", width=min(sum(widths), self.epw)):
+            self.ln(1)
+        self.ln(4)
+
+
 def write_pdf(blocks: list[Block], target: Path) -> None:
-    """Write an A4 document with a text layer in the standard fonts and a footer on each page."""
-    title = blocks[0].text
-
-    def footer(canvas: Any, page: Any) -> None:
-        canvas.setFont("Helvetica", 8)
-        canvas.drawString(2.5 * cm, 1.4 * cm, f"{COMPANY} - {title} - page {page.page}")
-
-    pdf = SimpleDocTemplate(
-        str(target), pagesize=A4, title=title, author=COMPANY, invariant=1, pageCompression=0,
-        leftMargin=2.5 * cm, rightMargin=2.5 * cm, topMargin=2.2 * cm, bottomMargin=2.4 * cm,
-    )  # fmt: skip
-    # The footer is drawn last, so that it comes last in the extracted text of a page.
-    pdf.handle_pageEnd = draw_at_page_end(pdf, footer)
-    pdf.build(list(flowables(blocks)))
-
-
-def draw_at_page_end(pdf: Any, draw: Any) -> Any:
-    """Return a page-end handler for `pdf` that calls `draw` before the page is closed."""
-    close = pdf.handle_pageEnd
-
-    def handler() -> None:
-        draw(pdf.canv, pdf)
-        close()
-
-    return handler
-
-
-def flowables(blocks: list[Block]) -> Iterator[Flowable]:
-    """Yield the reportlab elements of a document."""
-    style = getSampleStyleSheet()
-    names = {"title": "Title", "heading": "Heading2", "paragraph": "BodyText"}
+    """Write a PDF document."""
+    pdf = Pdf(blocks[0].text)
     number = 0
     for block in blocks:
         number = number + 1 if block.kind == "number" else 0
         if block.kind == "table":
-            yield Spacer(1, 0.2 * cm)
-            yield pdf_table(block.rows, style["BodyText"])
-            yield Spacer(1, 0.3 * cm)
-        elif block.kind in ("bullet", "number"):
-            marker = f"{number}." if number else "\N{BULLET}"
-            yield Paragraph(escape(block.text), style["BodyText"], bulletText=marker)
+            pdf.write_table(block.rows)
+        elif block.kind in ("title", "heading"):
+            pdf.write_text(block.text, size=18 if block.kind == "title" else 13, bold=True)
         else:
-            yield Paragraph(escape(block.text), style[names[block.kind]])
-
-
-def pdf_table(rows: tuple[tuple[str, ...], ...], style: Any) -> Table:
-    """Return a table with a grid and a shaded first row, which is repeated after a page break."""
-    width = (A4[0] - 5 * cm) / len(rows[0])
-    cells = [[Paragraph(escape(text), style) for text in row] for row in rows]
-    table = Table(cells, colWidths=[width] * len(rows[0]), repeatRows=1)
-    table.setStyle(
-        TableStyle(
-            [
-                ("GRID", (0, 0), (-1, -1), 0.5, colors.grey),
-                ("BACKGROUND", (0, 0), (-1, 0), colors.whitesmoke),
-                ("VALIGN", (0, 0), (-1, -1), "TOP"),
-            ]
-        )
-    )
-    return table
+            pdf.write_text(block.text, marker={"bullet": "-", "number": f"{number}."}.get(block.kind, ""))
+    pdf.output(str(target))
 
 
 def main() -> None:
