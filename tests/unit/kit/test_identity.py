@@ -9,6 +9,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
+
 from kit.errors import Unauthenticated
 from kit.identity import IdentityUnavailable, Principal, TokenVerifier
 

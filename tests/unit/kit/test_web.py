@@ -8,10 +8,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
 from kit.errors import AppError, Unauthenticated, Unavailable
 from kit.identity import Principal
 from kit.web import Caller, create_app
-from pydantic import BaseModel
 
 
 class OneToken:
