@@ -15,7 +15,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 def settings_config(prefix: str) -> SettingsConfigDict:
     """Return the configuration of a settings class: frozen, from the environment, names prefixed."""
-    return SettingsConfigDict(env_prefix=prefix, frozen=True, extra="ignore", populate_by_name=True)
+    return SettingsConfigDict(
+        env_prefix=prefix, frozen=True, extra="ignore", populate_by_name=True, use_attribute_docstrings=True
+    )
 
 
 class SharedSettings(BaseSettings):
