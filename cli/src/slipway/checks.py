@@ -37,7 +37,7 @@ def without_password(url: str) -> str:
 
 
 async def _postgres(url: str) -> None:
-    import asyncpg  # noqa: PLC0415 - the clients are slow to import, and `slipway --help` is not
+    import asyncpg
 
     scheme, _, rest = url.partition("://")
     dsn = f"{scheme.partition('+')[0]}://{rest}"
@@ -52,11 +52,13 @@ async def _postgres(url: str) -> None:
 
 
 async def _valkey(url: str) -> None:
-    from redis import asyncio as redis  # noqa: PLC0415
-    from redis.exceptions import RedisError  # noqa: PLC0415
+    from redis import asyncio as redis
+    from redis.exceptions import RedisError
 
     try:
-        client = redis.from_url(url, socket_timeout=CHECK_SECONDS_MAX, socket_connect_timeout=CHECK_SECONDS_MAX)
+        client = redis.from_url(
+            url, socket_timeout=CHECK_SECONDS_MAX, socket_connect_timeout=CHECK_SECONDS_MAX
+        )
         async with client:
             await client.ping()
     except (OSError, TimeoutError, ValueError, RedisError) as error:
@@ -64,7 +66,7 @@ async def _valkey(url: str) -> None:
 
 
 async def _http(url: str) -> None:
-    import httpx  # noqa: PLC0415
+    import httpx
 
     try:
         async with httpx.AsyncClient(timeout=CHECK_SECONDS_MAX) as client:

@@ -20,16 +20,22 @@ class Display:
     def __init__(self, config: Config, console: Console, seen: State | None = None) -> None:
         self._config = config
         self._console = console
-        self._shown = {name: (part.status, part.restarts) for name, part in seen.parts.items()} if seen else {}
+        self._shown = (
+            {name: (part.status, part.restarts) for name, part in seen.parts.items()} if seen else {}
+        )
         self._spinner: Spinner | None = None
 
     def update(self, state: State) -> None:
         for name, part in state.parts.items():
             key = (part.status, part.restarts)
             if part.status in MARKS and self._shown.get(name) != key:
-                self._console.print(f"{MARKS[part.status]} {name:<12} {self._describe(name, part)}", soft_wrap=True)
+                self._console.print(
+                    f"{MARKS[part.status]} {name:<12} {self._describe(name, part)}", soft_wrap=True
+                )
             self._shown[name] = key
-        self._show_awaited([name for name, part in state.parts.items() if part.status in ("starting", "stopping")])
+        self._show_awaited(
+            [name for name, part in state.parts.items() if part.status in ("starting", "stopping")]
+        )
 
     def close(self) -> None:
         """Take the line off the terminal that tells what is under way."""

@@ -38,7 +38,7 @@ def connection(config: Config, name: str, role: str = "") -> str:
     provider = next((part for part in PARTS if part.provides == name), None)
     value = url(provider, config) if provider else config.get(name)
     if name == "DATABASE_URL" and role:
-        from migrations import role_url  # noqa: PLC0415 - brings SQLAlchemy
+        from migrations import role_url
 
         return role_url(value, role)
     return value

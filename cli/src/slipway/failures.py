@@ -16,14 +16,15 @@ from slipway.process import port_holder, port_is_taken
 LOG_LINES_SHOWN = 15
 
 
-def require_wheel(part: Part) -> None:
-    """Errors: PartFailed if the package that the part consists of is not installed."""
-    module, package = part.wheel
-    if module and importlib.util.find_spec(module) is None:
-        raise PartFailed(
-            f"{part.name} needs the package {package}, which is not installed. Run `uv sync`; if there is no build of"
-            f" it for {platform.system()} {platform.machine()}, run {part.name} elsewhere and set {part.provides}."
-        )
+def require_modules(part: Part) -> None:
+    """Errors: PartFailed if a package that the part consists of is not installed."""
+    for module in (*part.modules, *part.weights):
+        if importlib.util.find_spec(module) is None:
+            raise PartFailed(
+                f"{part.name} needs the package {module.replace('_', '-')}, which is not installed. Run `uv sync`. If"
+                f" there is no build of it for {platform.system()} {platform.machine()} and Python"
+                f" {platform.python_version()}, run {part.name} elsewhere and set {part.provides}."
+            )
 
 
 def require_port(part: Part, port: int) -> None:
@@ -59,7 +60,9 @@ def unreachable(part: Part, url: str, error: NotReady) -> PartFailed:
 def _log_excerpt(part: Part, home: Path) -> str:
     path = log_path(home, part.name)
     lines = last_run(path, LOG_LINES_SHOWN) or ["(nothing)"]
-    return "".join(["\nThe end of its log:\n", *(f"    {line}\n" for line in lines), f"The whole log: {path}"])
+    return "".join(
+        ["\nThe end of its log:\n", *(f"    {line}\n" for line in lines), f"The whole log: {path}"]
+    )
 
 
 def _signal_name(number: int) -> str:

@@ -30,7 +30,7 @@ def issue_token(config: Config, user: str, ttl_minutes: float = 60) -> str:
 
     Errors: SlipwayError if there is no such user, or if the services trust another issuer.
     """
-    import jwt  # noqa: PLC0415 - brings cryptography
+    import jwt
 
     if user not in USERS:
         raise SlipwayError(f"There is no development user {user!r}. There are {', '.join(USERS)}.")
@@ -59,8 +59,8 @@ def key_set(home: Path) -> Path:
 
 
 def _private_key(home: Path) -> bytes:
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     path = home / "identity" / "key.pem"
     if path.exists():
@@ -73,10 +73,15 @@ def _private_key(home: Path) -> bytes:
 
 def _public_key(pem: bytes) -> dict[str, Any]:
     """Return the public key as a JWK; its `kid` is the beginning of its hash."""
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
-    from jwt.algorithms import OKPAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from jwt.algorithms import OKPAlgorithm
 
-    public = load_pem_private_key(pem, password=None).public_key()
-    key: dict[str, Any] = OKPAlgorithm.to_jwk(public, as_dict=True)  # type: ignore[arg-type] # it is Ed25519
+    private = load_pem_private_key(pem, password=None)
+    if not isinstance(private, Ed25519PrivateKey):
+        raise SlipwayError(
+            "The key in identity/key.pem is not Ed25519. Remove the folder: a new key is made."
+        )
+    key = OKPAlgorithm.to_jwk(private.public_key(), as_dict=True)
     kid = hashlib.sha256(key["x"].encode()).hexdigest()[:16]
     return {**key, "kid": kid, "alg": "EdDSA", "use": "sig"}

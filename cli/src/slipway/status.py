@@ -1,4 +1,4 @@
-"""slipway status, slipway logs"""
+"""slipway status"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -16,11 +16,8 @@ from slipway import parts as table
 from slipway.checks import NotReady, check
 from slipway.config import Config, load_config
 from slipway.display import where
-from slipway.lifecycle import LOG_NAME
-from slipway.logs import log_path, tail
-from slipway.state import State, read_state
-
-FOLLOW_SECONDS = 0.2
+from slipway.errors import SlipwayError
+from slipway.state import PartState, State, read_state
 
 
 @dataclass(frozen=True)
@@ -31,51 +28,82 @@ class PartReport:
     status: str
     where: str
     pid: int | None
-    up_seconds: float | None
+    up_seconds: int | None
     restarts: int
     problem: str
-    """Why it does not answer now; empty if it does, or if it is not running."""
+    """Why it does not answer now; empty if it does."""
 
 
 def status(*, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Show what runs, where, and whether it answers. The exit code is 0 only if all that was started does."""
+    """Show what runs, where, and whether it answers. The exit code is 0 only if everything does."""
     config = load_config()
     state = read_state(config.home)
-    running = state is not None and state.supervisor.is_alive()
-    reports = asyncio.run(_report(config, state)) if state and running else []
-    phase = state.phase if state and running else "stopped"
+    alive = state is not None and state.supervisor.is_alive()
+    phase = state.phase if state and alive else "stopped"
+    reports = asyncio.run(_report(config, state)) if state and alive else []
     error = state.error if state else ""
     if as_json:
-        parts: list[dict[str, Any]] = [asdict(report) for report in reports]
-        print(json.dumps({"phase": phase, "error": error, "home": str(config.home), "parts": parts}, indent=2))
+        parts = [asdict(report) for report in reports]
+        print(
+            json.dumps({"phase": phase, "error": error, "home": str(config.home), "parts": parts}, indent=2)
+        )
+    elif state and alive:
+        _print(state, reports)
     else:
-        _print(config, phase, error, reports, orphans=_orphans(state) if not running else [])
+        _print_stopped(state)
     if phase != "ready" or any(report.problem for report in reports):
         raise typer.Exit(1)
 
 
-def logs(
-    part: Annotated[str | None, typer.Argument(help="One part; all if none is named.")] = None,
-    *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as the logs grow, until Ctrl-C.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines of each.")] = 20,
-) -> None:
-    """Show the end of the parts' logs."""
-    config = load_config()
-    names = [part] if part else [LOG_NAME, *(entry.name for entry in table.PARTS)]
-    if part and part != LOG_NAME:
-        table.part(part)
-    paths = {name: log_path(config.home, name) for name in names}
-    sizes = {name: path.stat().st_size if path.exists() else 0 for name, path in paths.items()}
-    for name, path in paths.items():
-        for line in tail(path, lines):
-            _print_line(name, line, alone=part is not None)
-    while follow:
-        time.sleep(FOLLOW_SECONDS)
-        for name, path in paths.items():
-            size = path.stat().st_size if path.exists() else 0
-            with path.open("rb") if size else open("/dev/null", "rb") as file:
-                file.seek(sizes[name] if size >= sizes[name] else 0)
-                for line in file.read().decode(errors="replace").splitlines():
-                    _print_line(name, line, alone=part is not None)
-                sizes[name] = size
+async def _report(config: Config, state: State) -> list[PartReport]:
+    return await asyncio.gather(*(_report_part(config, name, part) for name, part in state.parts.items()))
+
+
+async def _report_part(config: Config, name: str, state: PartState) -> PartReport:
+    place, problem = "", ""
+    try:
+        part = table.part(name)
+        place = where(part, config)
+        if not part.once:
+            await check(table.check_url(part, config))
+    except (NotReady, SlipwayError) as error:
+        problem = str(error)
+    process = state.process
+    up_seconds = int(time.time() - process.started) if process else None
+    return PartReport(
+        name, state.status, place, process.pid if process else None, up_seconds, state.restarts, problem
+    )
+
+
+def _print(state: State, reports: list[PartReport]) -> None:
+    grid = Table(box=None, pad_edge=False)
+    for heading in ("PART", "STATUS", "WHERE", "PID", "UP", "RESTARTS", ""):
+        grid.add_column(heading)
+    for report in reports:
+        up = "" if report.up_seconds is None else f"{report.up_seconds} s"
+        answers = f"[red]{report.problem}[/]" if report.problem else ""
+        grid.add_row(
+            report.name,
+            report.status,
+            report.where,
+            str(report.pid or ""),
+            up,
+            str(report.restarts or ""),
+            answers,
+        )
+    console = Console()
+    console.print(grid)
+    console.print(f"Slipway is {state.phase} (supervisor: pid {state.supervisor.pid}).")
+
+
+def _print_stopped(state: State | None) -> None:
+    print("Slipway is not running. Start it: slipway up")
+    if state and state.error:
+        print(f"The last run failed: {state.error}")
+    orphans = (
+        [name for name, part in state.parts.items() if part.process and part.process.is_alive()]
+        if state
+        else []
+    )
+    if orphans:
+        print(f"A killed supervisor left {', '.join(orphans)} behind; `slipway down` stops that.")

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from slipway import failures
 from slipway import parts as table
@@ -126,7 +127,7 @@ class Supervisor:
 
     async def _spawn(self, part: Part) -> Process:
         port = table.port(part, self._config)
-        failures.require_wheel(part)
+        failures.require_modules(part)
         failures.require_port(part, port)
         try:
             command = await asyncio.to_thread(part.command, self._config, port)
@@ -142,7 +143,7 @@ class Supervisor:
     async def _until_started(self, part: Part, process: Process) -> None:
         """Wait until the part answers or, if it is to run once, until it has ended well."""
         ended = asyncio.create_task(process.wait())
-        tasks = {ended}
+        tasks: set[asyncio.Task[Any]] = {ended}
         if not part.once:
             url = table.check_url(part, self._config)
             tasks.add(answers := asyncio.create_task(_until_ready(url, part.start_seconds_max)))

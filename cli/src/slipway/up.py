@@ -12,10 +12,14 @@ from slipway.config import load_config
 
 def up(
     *,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when all is ready; it runs on.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when all is ready; it runs on.")
+    ] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="PART", help="Start only these parts and what they need: --only postgres,valkey"),
+        typer.Option(
+            metavar="PART", help="Start only these parts and what they need: --only postgres,valkey"
+        ),
     ] = None,
 ) -> None:
     """Start Slipway: Postgres, Valkey, the models and the services. Running it twice is safe."""
