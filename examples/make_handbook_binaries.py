@@ -120,10 +120,16 @@ class Pdf(FPDF):
         self.ln(2)
 
     def write_table(self, rows: tuple[tuple[str, ...], ...]) -> None:
-        """Write a table whose first row is repeated after a page break; columns are as wide as their text."""
-        self.set_font("helvetica", size=9)
-        widths = tuple(max(map(self.get_string_width, column)) + 4 for column in zip(*rows, strict=True))
-        with self.table(rows, col_widths=widths, text_align="LEFT", width=min(sum(widths), self.epw)):
+        """Write a table whose first row is repeated after a page break; its text shrinks until no cell wraps."""
+        for size in (9.0, 8.5, 8.0, 7.5):
+            self.set_font("helvetica", style="B", size=size)  # the heading is bold and so the widest
+            widths = [max(map(self.get_string_width, column)) + 3 for column in zip(*rows, strict=True)]
+            if sum(widths) <= self.epw:
+                break
+        else:
+            raise ValueError(f"the table that starts with {rows[0]} is too wide for a page")
+        self.set_font("helvetica", size=size)
+        with self.table(rows, col_widths=widths, text_align="LEFT", width=sum(widths)):
             self.ln(1)
         self.ln(4)
 
