@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -78,11 +78,16 @@ class Usage(BaseModel):
 
 
 class Answer(BaseModel):
-    """If `insufficient_evidence`, `answer` says so and there is no citation; otherwise there is at least one."""
+    """If `insufficient_evidence`, `answer` says so and there is no citation; otherwise there is at least one.
+
+    [n] in `answer` means the n-th citation. `method` tells who wrote it: the chat model (synthesis), the documents
+    themselves (extraction: sentences of theirs, in quotation marks), or nobody (none: no evidence).
+    """
 
     answer: str
     citations: list[Citation]
     insufficient_evidence: bool
+    method: Literal["synthesis", "extraction", "none"]
     usage: Usage
     timings_ms: dict[str, float]
 
@@ -101,3 +106,13 @@ class DocumentList(BaseModel):
 
 class DocumentDetail(DocumentSummary):
     text: str
+
+
+class Statement(BaseModel):
+    """Event `statement` of a streamed answer: text that is complete and checked, with what proves it.
+
+    The statements' texts, joined by a space, are the answer; [n] in them means the n-th citation of the stream.
+    """
+
+    text: str
+    citations: list[Citation]
