@@ -33,7 +33,7 @@ def without_password(url: str) -> str:
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     name = user.partition(":")[0]
-    return urlunsplit((parts.scheme, f"{name}{at}{host}", parts.path, "", ""))
+    return urlunsplit((parts.scheme, f"{name}{at}{host}" if name else host, parts.path, "", ""))
 
 
 async def _postgres(url: str) -> None:

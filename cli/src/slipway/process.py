@@ -76,6 +76,7 @@ class ProcessId:
         """Ask the process to stop; after `timeout_seconds` kill it and its group. Return False if it had to be
         killed."""
         self.send(number)
+        self.send(signal.SIGCONT)  # a suspended process does not see the other one
         if self._wait(timeout_seconds):
             return True
         with contextlib.suppress(ProcessLookupError, PermissionError):
