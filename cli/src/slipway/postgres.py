@@ -114,17 +114,24 @@ def place_for_other_user(shared: Path, programs: Path) -> Place:
     folder = _own_folder(shared / "postgres")
     os.chown(folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
     place = Place(user, folder, programs)
-    if not _can_run(place):  # the checkout's environment is out of that user's reach: use a copy
-        copy = shared / f"programs-{hashlib.sha256(str(programs).encode()).hexdigest()[:12]}"
-        if not copy.exists():
-            shutil.copytree(
-                programs.parent, temporary := Path(tempfile.mkdtemp(dir=shared)) / "copy", symlinks=True
-            )
-            temporary.parent.chmod(0o755)
-            temporary.rename(copy)
-            temporary.parent.rmdir()
-        place = Place(user, folder, copy / "bin")
+    if not _can_run(place):  # the checkout's environment is out of that user's reach
+        place = Place(user, folder, _copy_programs(programs, shared))
     return place
+
+
+def _copy_programs(programs: Path, shared: Path) -> Path:
+    """Copy the wheel's programs with their libraries, which they find by the relative path; return the copy."""
+    package = programs.parents[1]
+    version = f"{programs} {(programs / 'postgres').stat().st_mtime}"
+    copy = shared / f"programs-{hashlib.sha256(version.encode()).hexdigest()[:12]}"
+    if not copy.exists():
+        new = Path(tempfile.mkdtemp(dir=shared))
+        for folder in (programs.parent, package.with_name(f"{package.name}.libs")):
+            if folder.exists():
+                shutil.copytree(folder, new / folder.relative_to(package.parent), symlinks=True)
+        new.chmod(0o755)
+        new.rename(copy)
+    return copy / programs.relative_to(package.parent)
 
 
 def _programs() -> Path:
