@@ -58,6 +58,7 @@ async def collection(ingest: Database) -> AsyncIterator[str]:
     async with ingest.transaction(tenant="acme", entries=[]) as connection:
         for statement in (
             "DELETE FROM rag.documents WHERE collection_id = :id",
+            "DELETE FROM rag.postings WHERE scope_id IN (SELECT id FROM rag.scopes WHERE collection_id = :id)",
             "DELETE FROM rag.segments WHERE scope_id IN (SELECT id FROM rag.scopes WHERE collection_id = :id)",
             "DELETE FROM rag.scopes WHERE collection_id = :id",
             "DELETE FROM rag.collections WHERE id = :id",

@@ -73,6 +73,8 @@ documents: Final = Table(
     Column("text", Text, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # What the source calls this version (an ETag), so that it can say "unchanged" without sending it. May be empty.
+    Column("fingerprint", Text, nullable=False, server_default=""),
 )
 
 segments: Final = Table(
@@ -88,8 +90,8 @@ chunks: Final = Table(
     metadata,
     Column("id", BigInteger, primary_key=True),
     Column("document_id", ForeignKey("rag.documents.id", ondelete="CASCADE"), nullable=False),
-    Column("scope_id", ForeignKey("rag.scopes.id"), nullable=False),
-    Column("segment_id", ForeignKey("rag.segments.id"), nullable=False),
+    Column("scope_id", Integer, nullable=False),
+    Column("segment_id", Integer, nullable=False),
     Column("ordinal", Integer, nullable=False),
     # Offsets in characters of documents.text; chunks.text is that slice.
     Column("start_offset", Integer, nullable=False),
@@ -105,17 +107,17 @@ embeddings: Final = Table(
     "embeddings",
     metadata,
     Column("chunk_id", ForeignKey("rag.chunks.id", ondelete="CASCADE"), primary_key=True),
-    Column("model_id", ForeignKey("rag.embedding_models.id"), primary_key=True),
-    Column("scope_id", ForeignKey("rag.scopes.id"), nullable=False),
+    Column("model_id", SmallInteger, primary_key=True),
+    Column("scope_id", Integer, nullable=False),
     Column("embedding", HALFVEC, nullable=False),
 )
 
 postings: Final = Table(
     "postings",
     metadata,
-    Column("scope_id", ForeignKey("rag.scopes.id"), primary_key=True),
+    Column("scope_id", Integer, primary_key=True),
     Column("term", Text, primary_key=True),
-    Column("segment_id", ForeignKey("rag.segments.id", ondelete="CASCADE"), primary_key=True),
+    Column("segment_id", Integer, primary_key=True),
     # Entries of POSTING, one for each chunk of the segment that has the term.
     Column("block", LargeBinary, nullable=False),
 )
