@@ -22,6 +22,8 @@ class LexicalScores:
     bm25: Floats
     coverage: Floats
     """Share of the query's idf mass that the chunk has, 0 to 1."""
+    rarity: Mapping[str, float]
+    """idf of each term of the query; highest for one that occurs nowhere."""
 
 
 def score(
@@ -43,7 +45,7 @@ def score(
     mass = sum(rarity[term] * count for term, count in query.items())
     found = [term for term in query if term in postings]
     if not found:
-        return LexicalScores(np.empty(0, np.int64), np.empty(0), np.empty(0))
+        return LexicalScores(np.empty(0, np.int64), np.empty(0), np.empty(0), rarity)
     blocks = np.concatenate([postings[term] for term in found])
     weights = np.repeat(
         [rarity[term] * query[term] for term in found], [len(postings[term]) for term in found]
@@ -54,7 +56,7 @@ def score(
     bm25: Floats = np.bincount(position, weights * frequency * (k1 + 1) / saturation)
     coverage: Floats = np.bincount(position, weights) / mass
     order = np.lexsort((chunk_ids, -bm25))
-    return LexicalScores(chunk_ids[order], bm25[order], coverage[order])
+    return LexicalScores(chunk_ids[order], bm25[order], coverage[order], rarity)
 
 
 def _idf(containing: int, chunks: int) -> float:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from time import perf_counter
 
@@ -49,6 +49,8 @@ class SearchResult:
     chunks: list[RankedChunk]
     """Best first."""
     timings_ms: dict[str, float]
+    rarity: Mapping[str, float] = field(default_factory=dict)
+    """idf of each of the query's terms in what the caller may read."""
 
     @property
     def hits(self) -> list[Hit]:
@@ -113,7 +115,7 @@ async def search(
             fused = _fuse(dense, lexical, chosen)[:limit]
         with clock.measure("passages"):
             passages = await reader.passages([chunk_id for chunk_id, _ in fused])
-    return SearchResult(_rank(passages, dict(fused), dense, lexical), clock.timings_ms)
+    return SearchResult(_rank(passages, dict(fused), dense, lexical), clock.timings_ms, lexical.rarity)
 
 
 async def _survey(
