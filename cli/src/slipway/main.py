@@ -66,9 +66,12 @@ def slipway() -> None:
 
 
 def main() -> None:
-    """Run the command; a SlipwayError becomes its message and its exit code."""
+    """Run the command; an error that a user can mend becomes a message and an exit code."""
     try:
         app()
     except SlipwayError as error:
         print(f"slipway: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
+    except PermissionError as error:
+        print(f"slipway: {error}. `slipway doctor` says what to do.", file=sys.stderr)
+        raise SystemExit(1) from None
