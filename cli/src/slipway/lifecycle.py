@@ -78,6 +78,8 @@ def start_detached(config: Config, names: list[str]) -> None:
         raise SlipwayError(
             "\n".join(["The supervisor ended:", *last_run(log_path(config.home, LOG_NAME), 20)])
         )
+    if state.phase != "ready":
+        process.wait()
     _raise_failure(config, state)
     console.print("Slipway is ready and runs in the background. `slipway down` stops it.")
     return None

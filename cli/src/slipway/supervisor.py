@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from slipway import failures
 from slipway import parts as table
@@ -31,6 +31,7 @@ EXTERNAL_SECONDS_MAX = 10.0
 POLL_SECONDS = 0.05
 
 Process = asyncio.subprocess.Process
+Result = TypeVar("Result")
 
 
 class Supervisor:
@@ -130,8 +131,8 @@ class Supervisor:
         failures.require_modules(part)
         failures.require_port(part, port)
         try:
-            command = await asyncio.to_thread(part.command, self._config, port)
-            variables = await asyncio.to_thread(part_environment, self._config, part)
+            command = await _in_thread(lambda: part.command(self._config, port))
+            variables = await _in_thread(lambda: part_environment(self._config, part))
             with open_log(self._config.home, part.name) as log:
                 process = await start(command, environment=variables, log=log, death_signal=part.stop_signal)
         except (SlipwayError, OSError) as error:
@@ -190,6 +191,16 @@ class Supervisor:
     def _changed(self) -> None:
         write_state(self._config.home, self.state)
         self._on_change(self.state)
+
+
+async def _in_thread(function: Callable[[], Result]) -> Result:
+    """Run a function beside the loop. A cancellation waits until it has returned: it may have started a program."""
+    task = asyncio.create_task(asyncio.to_thread(function))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 async def _until_ready(url: str, seconds_max: float) -> None:

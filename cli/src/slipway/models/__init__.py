@@ -1,0 +1,1 @@
+"""Behind `slipway model`: which models there are, how one is fetched, what it can do, which one is chosen."""
