@@ -46,11 +46,13 @@ def create_app(
     body_bytes_max: int,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[Any]] | None = None,
     openai_paths: tuple[str, ...] = (),
+    watched: Mapping[str, Check] | None = None,
 ) -> FastAPI:
     """Return an app with /livez, /readyz, /metrics, error rendering, body limit and authentication.
 
     `verifier`: None leaves the routes open (a model server inside its network).
     `checks`: what must work for /readyz to say 200, by name.
+    `watched`: what /readyz reports but does without: a part of the routes works when it is down.
     `openai_paths`: prefixes on which errors have OpenAI's shape rather than problem+json's.
     """
     app = FastAPI(title=title, lifespan=lifespan)
@@ -62,7 +64,7 @@ def create_app(
 
     for kind in (AppError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, on_error)
-    _add_health_routes(app, checks, registry)
+    _add_health_routes(app, checks, watched or {}, registry)
     # The last one added is the outermost: observe everything, then refuse strangers, then refuse floods.
     app.add_middleware(LimitBody, bytes_max=body_bytes_max, render=render)
     if verifier:
@@ -85,21 +87,22 @@ def serve(app: FastAPI, *, host: str, port: int, grace_seconds: int = 20) -> Non
     uvicorn.Server(config).run()
 
 
-def _add_health_routes(app: FastAPI, checks: Mapping[str, Check], registry: CollectorRegistry) -> None:
+def _add_health_routes(
+    app: FastAPI, checks: Mapping[str, Check], watched: Mapping[str, Check], registry: CollectorRegistry
+) -> None:
     @app.get("/livez", include_in_schema=False)
     async def live() -> PlainTextResponse:
         return PlainTextResponse("ok")
 
     @app.get("/readyz", include_in_schema=False)
     async def ready() -> JSONResponse:
-        results = await asyncio.gather(*(_passes(name, check) for name, check in checks.items()))
-        state = dict(zip(checks, results, strict=True))
+        every = {**checks, **watched}
+        results = await asyncio.gather(*(_passes(name, check) for name, check in every.items()))
+        state = dict(zip(every, results, strict=True))
+        is_ready = all(state[name] for name in checks)
         return JSONResponse(
-            {
-                "ready": all(results),
-                "checks": {name: "ok" if ok else "failing" for name, ok in state.items()},
-            },
-            status_code=200 if all(results) else 503,
+            {"ready": is_ready, "checks": {name: "ok" if ok else "failing" for name, ok in state.items()}},
+            status_code=200 if is_ready else 503,
         )
 
     @app.get("/metrics", include_in_schema=False)

@@ -120,7 +120,8 @@ def _metered_llm() -> type[OpenAILike]:
     from llama_index.core.base.llms.types import ChatMessage, ChatResponseAsyncGen
     from llama_index.llms.openai_like import OpenAILike
 
-    class MeteredLLM(OpenAILike):
+    # LlamaIndex's integrations come without types.
+    class MeteredLLM(OpenAILike):  # type: ignore[misc]
         """Keeps the usage that the endpoint reports: LlamaIndex's streams hand on the text alone."""
 
         _usage: Usage = PrivateAttr(default_factory=Usage)

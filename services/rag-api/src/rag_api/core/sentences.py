@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from rag_api.core.quotes import Span
 
@@ -12,8 +13,9 @@ UNIT_CHARACTERS_MAX = 600
 # A full stop ends a sentence if a new one begins behind it, and not after an abbreviation, an initial or a number
 # at the start of a list item.
 _END = re.compile(
-    r"(?<!\b[A-Z])(?<!\be\.g)(?<!\bi\.e)(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bNo)(?<!\bca)(?<!\bvs)(?<!^\d)(?<!^\d\d)"
-    r"[.!?][\"'”’)\]*_]*(?=\s+[\"'“‘(\[*_]*[A-Z0-9])",
+    r"(?<!\b[A-Z])(?<!\be\.g)(?<!\bi\.e)(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bNo)(?<!\bca)(?<!\bvs)"
+    r"(?<!^\d)(?<!^\d\d)"
+    r"[.!?][\"'\u201d\u2019)\]*_]*(?=\s+[\"'\u201c\u2018(\[*_]*[A-Z0-9])",
     re.MULTILINE,
 )
 _BLOCK_START = re.compile(r"\s*(?:[-*+•|#>]|\d{1,3}[.)]\s|[a-z][.)]\s|$)")
@@ -24,7 +26,10 @@ _LINE_CHARACTERS_MIN = 50
 def split_sentences(text: str) -> list[Span]:
     """Return the units of `text` in order. Together they hold every character that is not white space."""
     return [
-        piece for block in _blocks(text) for sentence in _sentences(text, block) for piece in _pieces(text, sentence)
+        piece
+        for block in _blocks(text)
+        for sentence in _sentences(text, block)
+        for piece in _pieces(text, sentence)
     ]
 
 
@@ -59,7 +64,7 @@ def _continues(previous: str, line: str) -> bool:
 def _sentences(text: str, block: Span) -> list[Span]:
     ends = [match.end() for match in _END.finditer(text, block.start, block.end)]
     edges = [block.start, *ends, block.end]
-    return [Span(start, end) for start, end in zip(edges, edges[1:], strict=False)]
+    return [Span(start, end) for start, end in pairwise(edges)]
 
 
 def _pieces(text: str, span: Span) -> list[Span]:

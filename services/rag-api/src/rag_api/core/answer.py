@@ -1,0 +1,194 @@
+"""Answer a question from documents: find passages, weigh the evidence, let the model write, believe only what is
+proven, and otherwise quote or say that the evidence is not there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from kit.contracts.documents import Answer, Citation, Hit, Statement, Usage
+from kit.identity import Principal
+from rag_api.core.evidence import Sentence, weigh
+from rag_api.core.excerpts import Excerpt, excerpts
+from rag_api.core.extract import extract
+from rag_api.core.gate import proven
+from rag_api.core.ports import ChunkIndex, Embedder
+from rag_api.core.quotes import Span
+from rag_api.core.search import search
+from rag_api.core.statements import Claim, read_claims
+
+INSUFFICIENT = "The documents that you may read do not hold enough evidence to answer this question."
+
+
+class Writer(Protocol):
+    """A chat model that writes an answer from passages."""
+
+    def write(self, question: str, passages: Sequence[str]) -> AsyncGenerator[str | Usage, None]:
+        """Yield JSON (see core.statements) in pieces, then what it used.
+
+        Errors: kit.errors.Unavailable (retryable), kit.errors.Misbehaved.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerParameters:
+    """See `settings.py` for their meanings."""
+
+    passages_max: int = 8
+    context_tokens_max: int = 400
+    evidence_min: float = 0.5
+    extraction_min: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """Answers questions with a caller's rights."""
+
+    index: ChunkIndex
+    embedder: Embedder
+    writer: Writer
+    parameters: AnswerParameters = AnswerParameters()
+
+    async def answer(
+        self, principal: Principal, question: str, *, collection: str | None = None
+    ) -> AsyncGenerator[Statement | Answer, None]:
+        """Yield each statement as soon as it is proven, then the whole answer.
+
+        Errors: CollectionNotFound; kit.errors.Unavailable if a dependency is down; kit.errors.Misbehaved.
+        """
+        draft = _Draft()
+        found = await search(
+            self.index,
+            self.embedder,
+            principal,
+            query=question,
+            collection=collection,
+            limit=self.parameters.passages_max,
+        )
+        draft.add_search_timings(found.timings_ms)
+        with draft.measuring("evidence"):
+            ranked = await weigh(self.embedder, question, found)
+        if ranked and ranked[0].probability >= self.parameters.evidence_min:
+            async with aclosing(self._written(draft, question, ranked)) as statements:
+                async for statement in statements:
+                    yield statement
+        if not draft.statements:
+            for sentence in extract(ranked, probability_min=self.parameters.extraction_min):
+                yield draft.quote(sentence)
+        yield draft.finished()
+
+    async def _written(
+        self, draft: _Draft, question: str, ranked: list[Sentence]
+    ) -> AsyncGenerator[Statement, None]:
+        """Yield what the model says, as far as it is proven."""
+        sources = excerpts(ranked, tokens_max=self.parameters.context_tokens_max)
+        likely = {
+            (sentence.hit.chunk_id, sentence.span.start)
+            for sentence in ranked
+            if sentence.probability >= self.parameters.evidence_min
+        }
+        async with aclosing(self.writer.write(question, [source.prompt for source in sources])) as pieces:
+            async for claim in draft.claims(pieces):
+                with draft.measuring("verify"):
+                    statement = _checked(draft, claim, sources, question, likely)
+                if statement:
+                    yield statement
+
+
+def _checked(
+    draft: _Draft, claim: Claim, sources: list[Excerpt], question: str, likely: set[tuple[int, int]]
+) -> Statement | None:
+    if not 1 <= claim.source <= len(sources):
+        return None
+    hit = sources[claim.source - 1].hit
+    span = proven(claim, hit, question)
+    if span is None or (hit.chunk_id, span.start) not in likely:
+        return None
+    return draft.state(claim.text, hit, span)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """An answer in the making."""
+
+    statements: list[Statement] = field(default_factory=list)
+    citations: list[Citation] = field(default_factory=list)
+    method: Literal["synthesis", "extraction", "none"] = "none"
+    usage: Usage = field(default_factory=Usage)
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+
+    def state(self, text: str, hit: Hit, span: Span) -> Statement | None:
+        """Add a statement of the model's, unless it has said so before."""
+        text = " ".join(text.split())
+        if any(text.lower() in said.text.lower() for said in self.statements):
+            return None
+        self.method = "synthesis"
+        return self._add(text, hit, span)
+
+    def quote(self, sentence: Sentence) -> Statement:
+        """Add a sentence of a document."""
+        self.method = "extraction"
+        return self._add(f"“{' '.join(sentence.text.split())}”", sentence.hit, sentence.span)
+
+    def _add(self, text: str, hit: Hit, span: Span) -> Statement:
+        citation = Citation(
+            document=hit.document,
+            chunk_id=hit.chunk_id,
+            quote=hit.text[span.start : span.end],
+            start=hit.start + span.start,
+            end=hit.start + span.end,
+        )
+        added = [] if citation in self.citations else [citation]
+        self.citations += added
+        statement = Statement(text=f"{text} [{self.citations.index(citation) + 1}]", citations=added)
+        self.statements.append(statement)
+        return statement
+
+    async def claims(self, pieces: AsyncIterator[str | Usage]) -> AsyncIterator[Claim]:
+        """Pass on the claims in the model's text, and keep its usage and the time it took."""
+
+        async def text() -> AsyncIterator[str]:
+            while True:
+                with self.measuring("model"):
+                    piece = await anext(pieces, None)
+                match piece:
+                    case None:
+                        return
+                    case Usage():
+                        self.usage = piece
+                    case str():
+                        yield piece
+
+        async for claim in read_claims(text()):
+            yield claim
+
+    def finished(self) -> Answer:
+        self.timings_ms["total"] = round((time.perf_counter() - self.started) * 1000, 1)
+        return Answer(
+            answer=" ".join(statement.text for statement in self.statements) or INSUFFICIENT,
+            citations=self.citations,
+            insufficient_evidence=not self.statements,
+            method=self.method,
+            usage=self.usage,
+            timings_ms=self.timings_ms,
+        )
+
+    def add_search_timings(self, timings_ms: dict[str, float]) -> None:
+        self.timings_ms["embed"] = timings_ms.get("embed", 0.0)
+        self.timings_ms["search"] = round(
+            (time.perf_counter() - self.started) * 1000 - self.timings_ms["embed"], 1
+        )
+
+    @contextmanager
+    def measuring(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            elapsed = (time.perf_counter() - began) * 1000
+            self.timings_ms[stage] = round(self.timings_ms.get(stage, 0.0) + elapsed, 1)
