@@ -46,7 +46,9 @@ class ChatRequest(BaseModel):
     stream: bool = False
     stream_options: StreamOptions | None = None
     n: Literal[1] | None = None
-    collection: CollectionName | None = Field(None, description="Not OpenAI's: answer from this collection only")
+    collection: CollectionName | None = Field(
+        None, description="Not OpenAI's: answer from this collection only"
+    )
 
 
 class ReplyMessage(BaseModel):

@@ -71,10 +71,12 @@ def _encode(path: str, document_id: UUID) -> str:
 
 
 def _decode(cursor: str) -> Position:
+    invalid = InvalidCursor("`after` is no cursor of this list. Pass a page's `next` unchanged.")
     try:
         path, document_id = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
-        if not isinstance(path, str) or "\0" in path:
-            raise ValueError(path)
-        return path, UUID(document_id)
+        position = path, UUID(document_id)
     except (binascii.Error, ValueError, TypeError, AttributeError) as error:
-        raise InvalidCursor("`after` is no cursor of this list. Pass a page's `next` unchanged.") from error
+        raise invalid from error
+    if not isinstance(path, str) or "\0" in path:  # Postgres takes no NUL
+        raise invalid
+    return position

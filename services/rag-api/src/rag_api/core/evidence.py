@@ -99,7 +99,7 @@ async def weigh(
     similarity = np.asarray(vectors[1:] @ vectors[0], dtype=float).reshape(2, len(units))
     sentences = []
     for (chunk, span), text, in_context, alone in zip(units, texts, *similarity.tolist(), strict=True):
-        features = _features(question, found.rarity, chunk, text, in_context, alone)
+        features = _features(question, found.rarity, chunk, text, (in_context, alone))
         sentences.append(
             Sentence(chunk.hit, span, features, chosen.rank(features), chosen.probability(features))
         )
@@ -127,8 +127,7 @@ def _features(
     rarity: Mapping[str, float],
     chunk: RankedChunk,
     text: str,
-    in_context: float,
-    alone: float,
+    similarity: tuple[float, float],
 ) -> tuple[float, ...]:
     context = f"{chunk.hit.heading} {text}"
     has = set(terms(context))
@@ -137,6 +136,7 @@ def _features(
     asked = numbers(question)
     lacking = len(asked - numbers(context)) / len(asked) if asked else 0.0
     nouns = set(focus(question))
+    in_context, alone = similarity
     passage = in_context if chunk.cosine is None else chunk.cosine
     return (
         in_context,
