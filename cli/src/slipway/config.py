@@ -89,7 +89,9 @@ def _chosen_model(home: Path, variables: Mapping[str, str]) -> dict[str, str]:
             case "gguf":
                 return {"MODEL_SERVER_CHAT_MODEL": choice["path"], "MODEL_NAME": choice["model"]}
             case "remote":
-                key = choice.get("api_key") or variables.get(choice.get("api_key_env") or "", "")
+                key = variables.get(choice.get("api_key_env") or "", "")
+                if choice.get("api_key_file"):
+                    key = (home / choice["api_key_file"]).read_text().strip()
                 remote = {"MODEL_BASE_URL": choice["base_url"], "MODEL_NAME": choice["model"]}
                 return remote | ({"MODEL_API_KEY": key} if key else {})
             case _:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -16,13 +17,13 @@ ANSWER_TOKENS_MAX = 256
 """Enough for a model that thinks before it answers to say something."""
 DETAIL_CHARACTERS_MAX = 200
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"city": {"type": "string"}, "is_capital": {"type": "boolean"}},
     "required": ["city", "is_capital"],
     "additionalProperties": False,
 }
-TOOL = {
+TOOL: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "get_weather",
@@ -69,7 +70,7 @@ def run_checks(endpoint: Endpoint) -> list[Finding]:
     findings = []
     with httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT_SECONDS) as client:
         for name, required, check in CHECKS:
-            finding = _run(name, required, lambda check=check: check(client, endpoint.model))  # type: ignore[misc]  # a default binds the loop's value
+            finding = _run(name, required, partial(check, client, endpoint.model))
             findings.append(finding)
             if required and not finding.passed:
                 break
@@ -81,7 +82,7 @@ def usable(findings: list[Finding]) -> bool:
     return all(finding.passed for finding in findings if finding.required)
 
 
-def _run(name: str, required: bool, check: Callable[[], str]) -> Finding:  # noqa: FBT001 - passed on
+def _run(name: str, required: bool, check: Callable[[], str]) -> Finding:
     started = time.perf_counter()
     try:
         passed, detail = True, check()

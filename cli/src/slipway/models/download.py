@@ -13,8 +13,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import httpx
-from model_server.gguf import MAGIC
 
+from model_server.gguf import MAGIC
 from slipway.errors import SlipwayError
 from slipway.models.choice import write_private
 from slipway.models.huggingface import RemoteFile

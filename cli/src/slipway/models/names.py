@@ -1,11 +1,11 @@
 """How a model is named on the command line.
 
-    bundled                         the small model that comes with Slipway
-    ./model.gguf                    a file
-    https://host/model.gguf         a file to download
-    hf:org/repo/file.gguf           a file on Hugging Face
-    org/repo:Q4_K_M                 the file of that quantisation in a repository on Hugging Face
-    ollama:NAME                     a model of a running Ollama
+bundled                         the small model that comes with Slipway
+./model.gguf                    a file
+https://host/model.gguf         a file to download
+hf:org/repo/file.gguf           a file on Hugging Face
+org/repo:Q4_K_M                 the file of that quantisation in a repository on Hugging Face
+ollama:NAME                     a model of a running Ollama
 """
 
 from __future__ import annotations

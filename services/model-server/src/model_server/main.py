@@ -43,9 +43,9 @@ def serve_chat(settings: Settings) -> None:
     from model_server.chat_engine import ChatEngine, ChatModel
     from model_server.chat_routes import chat_router
 
-    bundled = settings.chat_model_path is None
-    path = settings.chat_model_path or packaged(*CHAT_WEIGHTS)
-    template = settings.chat_template_path
+    bundled = settings.chat_model is None
+    path = settings.chat_model or packaged(*CHAT_WEIGHTS)
+    template = settings.chat_template
     engine = ChatEngine(
         ChatModel(
             path=path,

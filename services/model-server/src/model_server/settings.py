@@ -34,11 +34,11 @@ class Settings(LogSettings):
     queue_max: int = Field(32, ge=0)
     """Requests that may wait for their turn; one more gets 503."""
 
-    chat_model_path: Path | None = None
+    chat_model: Path | None = None
     """GGUF file of the chat model. Default: the bundled SmolLM2-135M-Instruct."""
-    chat_model_name: str | None = Field(None, min_length=1)
-    """Name under which it is served. Default: smollm2-135m-instruct, or the file's name without .gguf."""
-    chat_template_path: Path | None = None
+    chat_model_name: str | None = Field(None, min_length=1, validation_alias="MODEL_NAME")
+    """MODEL_NAME, under which it is served. Default: smollm2-135m-instruct, or the file's name without .gguf."""
+    chat_template: Path | None = None
     """Jinja chat template that replaces the GGUF's own."""
     chat_context_tokens: int = Field(8192, ge=256)
     """Prompt and answer together, per request; never more than the model was trained with."""
