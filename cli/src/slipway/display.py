@@ -44,9 +44,10 @@ class Display:
             self._spinner = None
 
     def _describe(self, name: str, part: PartState) -> str:
-        if part.status == "ready":
-            return f"{part.status} in {part.seconds:4.1f} s  [dim]{where(table.part(name), self._config)}[/]"
-        return part.status
+        if part.status != "ready":
+            return part.status
+        entry = table.part(name)
+        return f"{'done' if entry.once else 'ready':<5} in {part.seconds:4.1f} s  [dim]{where(entry, self._config)}[/]"
 
     def _show_awaited(self, names: list[str]) -> None:
         if not names or not self._console.is_terminal:

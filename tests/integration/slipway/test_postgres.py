@@ -31,7 +31,9 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("lock", [f"{os.getpid()}\n", "", "nonsense\n"])
+@pytest.mark.parametrize(
+    "lock", [f"{os.getpid()}\n", "", "nonsense\n"], ids=["a number in use", "empty", "nonsense"]
+)
 def test_it_starts_over_the_lock_of_a_killed_one(tmp_path_factory: pytest.TempPathFactory, lock: str) -> None:
     home = tmp_path_factory.getbasetemp() / "lock"
     if not (home / "postgres").exists():

@@ -16,7 +16,9 @@ import asyncpg
 import psutil
 import pytest
 
+from slipway import lifecycle
 from slipway.checks import check
+from slipway.config import Config
 from slipway.embedded import free_port
 from slipway.process import ProcessId
 from slipway.state import State, read_state
@@ -76,7 +78,7 @@ def nothing_runs(checkout: Checkout) -> bool:
 def checkout(tmp_path: Path) -> Iterator[Checkout]:
     made = Checkout(tmp_path / "a folder of a long name" / ("x" * 100) / 'with "quotes"')
     yield made
-    made.run("down")
+    lifecycle.stop(Config(made.home, made.home, made.environment))
     assert nothing_runs(made)
 
 
