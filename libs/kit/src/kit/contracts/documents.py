@@ -64,6 +64,7 @@ class Citation(BaseModel):
 
     document: DocumentRef
     chunk_id: int
+    heading: str
     quote: str
     start: int
     end: int

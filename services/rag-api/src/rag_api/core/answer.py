@@ -139,6 +139,7 @@ class _Draft:
         citation = Citation(
             document=hit.document,
             chunk_id=hit.chunk_id,
+            heading=hit.heading,
             quote=hit.text[span.start : span.end],
             start=hit.start + span.start,
             end=hit.start + span.end,

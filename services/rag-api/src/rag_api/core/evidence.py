@@ -107,19 +107,27 @@ async def weigh(
 
 
 def _units(found: SearchResult, wanted: set[str]) -> list[tuple[RankedChunk, Span]]:
-    """Return the units worth a look, from the best passages on; of too many, those that share most terms."""
-    units = [
-        (chunk, span)
-        for chunk in found.chunks
-        for span in split_sentences(chunk.hit.text)
-        if len(chunk.hit.text[span.start : span.end].split()) >= WORDS_MIN
-        and chunk.hit.text[span.start] != "#"
-    ]
+    """Return the units worth a look, from the best passages on; of too many, those that share most terms.
+
+    Passages overlap: a sentence that stands in two of them counts once.
+    """
+    places = {
+        (chunk.hit.document.id, chunk.hit.start + span.start): (chunk, span)
+        for chunk in reversed(found.chunks)
+        for span in reversed(split_sentences(chunk.hit.text))
+        if _is_sentence(chunk.hit, span)
+    }
+    units = list(reversed(places.values()))
     if len(units) > SENTENCES_MAX:
         shared = [len(wanted & set(terms(c.hit.text[s.start : s.end]))) for c, s in units]
         best = sorted(range(len(units)), key=lambda i: -shared[i])[:SENTENCES_MAX]
         units = [units[i] for i in sorted(best)]
     return units
+
+
+def _is_sentence(hit: Hit, span: Span) -> bool:
+    text = hit.text[span.start : span.end]
+    return len(text.split()) >= WORDS_MIN and text[0] != "#" and text not in hit.heading.split(" > ")
 
 
 def _features(

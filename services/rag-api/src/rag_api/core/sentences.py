@@ -19,6 +19,8 @@ _END = re.compile(
     re.MULTILINE,
 )
 _BLOCK_START = re.compile(r"\s*(?:[-*+•|#>]|\d{1,3}[.)]\s|[a-z][.)]\s|$)")
+# A table's row as ingest writes it, "column: value; column: value", stands alone.
+_ROW = re.compile(r"[^:;\n]{1,60}: [^;\n]*; [^:;\n]{1,60}: ")
 _LINE_CHARACTERS_MIN = 50
 """A line shorter than this was not broken because it was full."""
 
@@ -58,7 +60,7 @@ def _blocks(text: str) -> list[Span]:
 def _continues(previous: str, line: str) -> bool:
     if len(previous.strip()) < _LINE_CHARACTERS_MIN or previous.lstrip().startswith(("#", "|")):
         return False
-    return not _BLOCK_START.match(line)
+    return not (_BLOCK_START.match(line) or _ROW.match(previous) or _ROW.match(line))
 
 
 def _sentences(text: str, block: Span) -> list[Span]:
