@@ -40,6 +40,8 @@ class VectorSpace:
     dimensions: int
     scope_ids: tuple[int, ...]
     chunks: int
+    indexed: int
+    """About how many chunks the model's index holds, readable or not; 0 if that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,13 @@ class ChunkReader(Protocol):
         """Return what is readable; None if `collection` names nothing of which the caller may read anything."""
         ...
 
-    async def nearest(self, space: VectorSpace, vector: Vectors, *, limit: int) -> list[Neighbour]:
-        """Return the `limit` chunks of `space` nearest to `vector` (shape (d,)), nearest first."""
+    async def nearest(
+        self, space: VectorSpace, vector: Vectors, *, limit: int, including: Sequence[int] = ()
+    ) -> list[Neighbour]:
+        """Return the `limit` chunks of `space` nearest to `vector` and those of `including`, nearest first.
+
+        Shape of `vector`: (d,).
+        """
         ...
 
     async def passages(self, chunk_ids: Sequence[int]) -> list[Passage]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ from kit.identity import Principal
 from kit.text import terms
 from rag_api.core import bm25
 from rag_api.core.bm25 import LexicalScores
-from rag_api.core.fusion import reciprocal_ranks
-from rag_api.core.ports import ChunkIndex, ChunkReader, Embedder, Neighbour, Passage, Survey, Vectors
+from rag_api.core.fusion import fuse
+from rag_api.core.ports import ChunkIndex, ChunkReader, Embedder, Passage, Survey, Vectors
 
 QUERY_TERMS_MAX = 64
 """Different terms of a query that are looked up: each costs a read of its postings."""
@@ -62,12 +62,11 @@ class SearchParameters:
     """How hits are found and ranked."""
 
     candidates: int = 100
-    """Chunks that each of the two retrievers contributes."""
+    """Chunks that each of the two retrievers contributes, at least."""
     k1: float = 1.2
     b: float = 0.75
-    dense_weight: float = 1.0
-    lexical_weight: float = 1.0
-    rank_constant: float = 60.0
+    dense_weight: float = 0.7
+    """0 for BM25 alone, 1 for cosines alone."""
 
 
 async def search(
@@ -108,11 +107,14 @@ async def search(
             k1=chosen.k1,
             b=chosen.b,
         )
+    candidates = max(limit, chosen.candidates)
     async with index.reading(principal) as reader:
         with clock.measure("dense"):
-            dense = await _dense(reader, survey, vectors, chosen.candidates)
+            dense = await _dense(
+                reader, survey, vectors, limit=candidates, including=lexical.best(candidates)
+            )
         with clock.measure("fuse"):
-            fused = _fuse(dense, lexical, chosen)[:limit]
+            fused = _fuse(dense, lexical, chosen.dense_weight, candidates)[:limit]
         with clock.measure("passages"):
             passages = await reader.passages([chunk_id for chunk_id, _ in fused])
     return SearchResult(_rank(passages, dict(fused), dense, lexical), clock.timings_ms, lexical.rarity)
@@ -136,37 +138,42 @@ async def _embed(embedder: Embedder, query: str, model: str, clock: _Stopwatch) 
 
 
 async def _dense(
-    reader: ChunkReader, survey: Survey, vectors: dict[str, Vectors], limit: int
-) -> list[list[Neighbour]]:
-    """Return one ranking a model: the similarities of two models cannot be compared."""
-    return [await reader.nearest(space, vectors[space.model], limit=limit) for space in survey.spaces]
+    reader: ChunkReader, survey: Survey, vectors: dict[str, Vectors], *, limit: int, including: list[int]
+) -> list[dict[int, float]]:
+    """Return cosines by chunk id, one mapping a model; BM25's candidates get theirs too."""
+    found = []
+    for space in survey.spaces:
+        neighbours = await reader.nearest(space, vectors[space.model], limit=limit, including=including)
+        found.append({neighbour.chunk_id: neighbour.cosine for neighbour in neighbours})
+    return found
 
 
 def _fuse(
-    dense: list[list[Neighbour]], lexical: LexicalScores, parameters: SearchParameters
+    dense: list[dict[int, float]], lexical: LexicalScores, dense_weight: float, candidates: int
 ) -> list[tuple[int, float]]:
-    rankings = [(parameters.dense_weight, [n.chunk_id for n in neighbours]) for neighbours in dense]
-    rankings.append((parameters.lexical_weight, lexical.chunk_ids[: parameters.candidates].tolist()))
-    return reciprocal_ranks(rankings, constant=parameters.rank_constant)
+    chunk_ids = list({*lexical.best(candidates), *(chunk_id for cosines in dense for chunk_id in cosines)})
+    matches = {
+        chunk_id: bm25
+        for chunk_id, (bm25, _) in zip(chunk_ids, lexical.of(chunk_ids), strict=True)
+        if bm25 > 0
+    }
+    return fuse(dense, matches, dense_weight=dense_weight)
 
 
 def _rank(
-    passages: list[Passage], scores: dict[int, float], dense: list[list[Neighbour]], lexical: LexicalScores
+    passages: list[Passage], scores: dict[int, float], dense: list[dict[int, float]], lexical: LexicalScores
 ) -> list[RankedChunk]:
-    cosines = {n.chunk_id: n.cosine for neighbours in dense for n in neighbours}
-    found = {chunk_id: place for place, chunk_id in enumerate(lexical.chunk_ids.tolist())}
-    ranked = []
-    for passage in passages:
-        place = found.get(passage.chunk_id)
-        ranked.append(
-            RankedChunk(
-                hit=_hit(passage, scores[passage.chunk_id]),
-                cosine=cosines.get(passage.chunk_id),
-                bm25=0.0 if place is None else float(lexical.bm25[place]),
-                coverage=0.0 if place is None else float(lexical.coverage[place]),
-            )
+    cosines = ChainMap(*dense)
+    matches = lexical.of([passage.chunk_id for passage in passages])
+    return [
+        RankedChunk(
+            hit=_hit(passage, scores[passage.chunk_id]),
+            cosine=cosines.get(passage.chunk_id),
+            bm25=score,
+            coverage=coverage,
         )
-    return ranked
+        for passage, (score, coverage) in zip(passages, matches, strict=True)
+    ]
 
 
 def _hit(passage: Passage, score: float) -> Hit:
