@@ -68,8 +68,8 @@ def score(
     saturation = frequency + k1 * (1 - b + b * blocks["length"] / length_mean)
     gain: Floats = weights * frequency * (k1 + 1) / saturation
     chunk_ids, position = np.unique(blocks["chunk"], return_inverse=True)
-    bm25 = np.bincount(position, gain)
-    coverage = np.bincount(position, weights) / mass
+    bm25 = np.asarray(np.bincount(position, gain), dtype=np.float64)
+    coverage = np.asarray(np.bincount(position, weights), dtype=np.float64) / mass
     return LexicalScores(chunk_ids, bm25, coverage, rarity)
 
 
