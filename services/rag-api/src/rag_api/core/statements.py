@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 STATEMENTS_MAX = 8
+
+# Not the object around the statements: it is complete only at the end.
+_INNER_OBJECT = re.compile(r'\{\s*"(?!statements")')
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +53,14 @@ async def read_claims(pieces: AsyncIterator[str]) -> AsyncIterator[Claim]:
     at = 0
     async for piece in pieces:
         buffer += piece
-        while (start := _object_start(buffer, at)) >= 0:
+        while begin := _INNER_OBJECT.search(buffer, at):
             try:
-                value, at = decoder.raw_decode(buffer, start)
+                value, at = decoder.raw_decode(buffer, begin.start())
             except json.JSONDecodeError:
-                break  # not complete yet, or never will be
+                break  # not complete yet
             claim = _claim(value)
             if claim:
                 yield claim
-
-
-def _object_start(buffer: str, at: int) -> int:
-    """Return where the next object begins: the innermost, because the outermost is complete only at the end."""
-    if at == 0:
-        opened = buffer.find("[")
-        return buffer.find("{", opened) if opened >= 0 else -1
-    return buffer.find("{", at)
 
 
 def _claim(value: Any) -> Claim | None:
