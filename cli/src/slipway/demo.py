@@ -31,7 +31,7 @@ NEXT = """
 def demo() -> None:
     """Start everything, ingest the example handbook and answer a question from it. It leaves Slipway running."""
     config = load_config()
-    console = Console()
+    console = Console(highlight=False)
     seconds: dict[str, float] = {}
     with _stage(console, seconds, "start", "slipway up --detach"):
         lifecycle.start_detached(config, [])
@@ -40,14 +40,14 @@ def demo() -> None:
     with _stage(console, seconds, "ask", f'slipway ask "{QUESTION}" --as alice'):
         _run("ask", QUESTION, "--as", "alice")
     parts = " · ".join(f"{name} {spent:.1f} s" for name, spent in seconds.items())
-    console.print(f"\n[bold]{sum(seconds.values()):.1f} s[/] in all: {parts}\n", highlight=False)
-    console.print(NEXT.format(rag_api=_rag_api(config)), soft_wrap=True, highlight=False)
+    console.print(f"\n[bold]{sum(seconds.values()):.1f} s[/] in all: {parts}\n")
+    console.print(NEXT.format(rag_api=_rag_api(config)), soft_wrap=True)
 
 
 @contextlib.contextmanager
 def _stage(console: Console, seconds: dict[str, float], name: str, command: str) -> Iterator[None]:
     """Show the command that a stage stands for, and keep how long it took."""
-    console.print(f"\n[bold cyan]$ {escape(command)}[/]", soft_wrap=True, highlight=False)
+    console.print(f"\n[bold cyan]$ {escape(command)}[/]", soft_wrap=True)
     began = time.monotonic()
     yield
     seconds[name] = time.monotonic() - began

@@ -15,14 +15,17 @@ MARKS = {"ready": "[green]✓[/]", "failed": "[red]✗[/]", "restarting": "[yell
 
 
 class Display:
-    """Prints what changed since the last state; `seen` is the state that is known already."""
+    """Prints what changed since the last state: `seen` is what is known already, `when_ready` a closing line."""
 
-    def __init__(self, config: Config, console: Console, seen: State | None = None) -> None:
+    def __init__(
+        self, config: Config, console: Console, *, seen: State | None = None, when_ready: str = ""
+    ) -> None:
         self._config = config
         self._console = console
         self._shown = (
             {name: (part.status, part.restarts) for name, part in seen.parts.items()} if seen else {}
         )
+        self._when_ready = when_ready
         self._spinner: Spinner | None = None
 
     def update(self, state: State) -> None:
@@ -33,6 +36,9 @@ class Display:
                     f"{MARKS[part.status]} {name:<12} {self._describe(name, part)}", soft_wrap=True
                 )
             self._shown[name] = key
+        if state.phase == "ready" and self._when_ready:
+            self._console.print(self._when_ready)
+            self._when_ready = ""
         self._show_awaited(
             [name for name, part in state.parts.items() if part.status in ("starting", "stopping")]
         )

@@ -202,12 +202,12 @@ def _chosen_model_file(config: Config) -> Iterator[Finding]:
 
 
 def _print(findings: list[Finding]) -> None:
-    console = Console()
+    console = Console(highlight=False)
     for finding in findings:
         mark = "[green]✓[/]" if finding.ok else "[red]✗[/]" if finding.needed else "[yellow]![/]"
-        console.print(f"{mark} {finding.name:<36} {finding.detail}", soft_wrap=True, highlight=False)
+        console.print(f"{mark} {finding.name:<36} {finding.detail}", soft_wrap=True)
         if not finding.ok:
-            console.print(f"  → {finding.remedy}", soft_wrap=True, highlight=False)
+            console.print(f"  → {finding.remedy}", soft_wrap=True)
     missing = sum(not finding.ok and finding.needed for finding in findings)
     console.print(
         "Everything that is needed is there." if not missing else f"{missing} needed things are missing."

@@ -32,13 +32,13 @@ def run(config: Config, names: list[str]) -> None:
     If they run already, say so. Errors: SlipwayError.
     """
     parts = select(names)
-    console = Console()
+    console = Console(highlight=False)
     while (running := find_running(config)) is None:
         with supervisor_lock(config.home) as mine:
             if not mine:
                 continue  # somebody was faster
             _report_orphans(config, console)
-            display = Display(config, console)
+            display = Display(config, console, when_ready="Slipway is ready. Ctrl-C stops it.")
             try:
                 return asyncio.run(Supervisor(config, parts, display.update).run())
             finally:
@@ -52,7 +52,7 @@ def start_detached(config: Config, names: list[str]) -> None:
     Errors: SlipwayError if a part failed; then nothing is left running.
     """
     select(names)
-    console = Console()
+    console = Console(highlight=False)
     if running := find_running(config):
         return _join(config, running, names, console)
     arguments = [argument for name in names for argument in ("--only", name)]
@@ -87,7 +87,7 @@ def start_detached(config: Config, names: list[str]) -> None:
 
 def stop(config: Config) -> None:
     """Stop this home's supervisor with its parts, or what a killed one left. Errors: SlipwayError."""
-    console = Console()
+    console = Console(highlight=False)
     running = find_running(config)
     if running is None:
         with supervisor_lock(config.home):

@@ -46,7 +46,7 @@ class Supervisor:
         self.state = State(ProcessId.of(me.pid) or me, parts={part.name: PartState() for part in parts})
 
     async def run(self) -> None:
-        """Run until SIGINT or SIGTERM, or until nothing is left to supervise.
+        """Run until SIGINT, SIGTERM or SIGHUP, or until nothing is left to supervise.
 
         Errors: SlipwayError if a part failed. However it ends, nothing is left running.
         """
@@ -214,5 +214,5 @@ async def _until_ready(url: str, seconds_max: float) -> None:
 
 
 def _on_stop_signal(action: Callable[[], object]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, action)
