@@ -38,11 +38,23 @@ class Unreadable(Exception):
     """One document cannot be read; the message is the reason. The rest of the run goes on."""
 
 
+class Unsupported(Unreadable):
+    """There is no reader for documents of this type."""
+
+    def __init__(self, media_type: str) -> None:
+        super().__init__(f"documents of this type are not supported ({media_type})")
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What a source lists. `problem` says why it must not be opened at all: a device, a link to elsewhere."""
+    """What a source lists.
+
+    `media_type` is empty where it is known only on reading. `problem` says why the item must not be opened at all:
+    a device, a link to elsewhere.
+    """
 
     path: str
+    media_type: str = ""
     problem: str = ""
 
 

@@ -38,10 +38,10 @@ class Reader(Protocol):
     def signature(self) -> str:
         """Whatever decides the result besides the bytes; another signature reads everything again."""
 
-    def supports(self, path: str) -> bool:
-        """Tell whether documents of this name can be read at all."""
+    def supports(self, media_type: str) -> bool:
+        """Tell whether documents of this type can be read at all."""
 
-    def read(self, path: str, content: Content) -> Parsed:
+    def read(self, content: Content) -> Parsed:
         """Return the text and its outline. Slow: call it in a thread. Errors: Unreadable, with the reason."""
 
 
