@@ -15,6 +15,7 @@ from ingest.adapters.models import model_id
 from ingest.core.documents import Change, CollectionBusy, Known, Vectors, searchable
 from ingest.core.ports import Collection, Progress
 from kit.db import Database, DatabaseUnavailable
+from kit.errors import AppError
 
 LOCK_POLL_SECONDS = 0.2
 
@@ -46,6 +47,16 @@ AND scope_id = ANY (ARRAY(
     SELECT s.id FROM rag.scopes s JOIN rag.collections c ON c.id = s.collection_id WHERE c.name = $1
 ))
 """
+
+
+_OUTAGES = ("08", "53", "57")
+"""SQLSTATE classes: connection, resources, operator intervention."""
+
+
+class DatabaseRefused(AppError):
+    """Postgres answers but will not do this: a wrong password, a missing migration, a broken row."""
+
+    code = "postgres_refused"
 
 
 class Interrupted(DatabaseUnavailable):
@@ -194,20 +205,26 @@ class PostgresCollection:
 async def raw_transaction(database: Database, tenant: str) -> AsyncIterator[Any]:
     """Give the asyncpg connection of a transaction: COPY is beyond SQLAlchemy.
 
-    Errors: DatabaseUnavailable.
+    Errors: DatabaseUnavailable; DatabaseRefused for what will not mend by itself.
     """
-    import asyncpg
+    from asyncpg import InterfaceError, PostgresError
+    from sqlalchemy.exc import DBAPIError
 
-    async with database.transaction(tenant=tenant, entries=[]) as connection:
-        raw = (await connection.get_raw_connection()).driver_connection
-        try:
-            yield raw
-        except (
-            asyncpg.PostgresConnectionError,
-            asyncpg.OperatorInterventionError,
-            asyncpg.InterfaceError,
-        ) as error:
-            raise DatabaseUnavailable("The database went away. Run this again; it continues.") from error
+    try:
+        async with database.transaction(tenant=tenant, entries=[]) as connection:
+            yield (await connection.get_raw_connection()).driver_connection
+    except InterfaceError as error:
+        raise DatabaseUnavailable(
+            "The connection to the database was lost. Run this again; it continues."
+        ) from error
+    except PostgresError as error:
+        if (error.sqlstate or "").startswith(_OUTAGES):
+            raise DatabaseUnavailable(
+                f"The database stopped: {error}. Run this again; it continues."
+            ) from error
+        raise DatabaseRefused(f"The database refused a statement: {error}.") from error
+    except DBAPIError as error:
+        raise DatabaseRefused(f"The database refused: {error.orig}. Check DATABASE_URL.") from error
 
 
 async def _known(connection: Any, collection: str, source: str) -> dict[str, Known]:

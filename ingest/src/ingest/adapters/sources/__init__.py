@@ -1,0 +1,1 @@
+"""One module for each kind of source; `ingest.main` chooses by the URL."""
