@@ -104,7 +104,14 @@ class FakeReader:
             for term in terms
             if any(term in c for c in counts.values())
         }
-        space = VectorSpace(1, FakeEmbedder.model, DIMENSIONS, (1,), len(self.documents))
+        space = VectorSpace(
+            model_id=1,
+            model=FakeEmbedder.model,
+            dimensions=DIMENSIONS,
+            scope_ids=(1,),
+            chunks=len(self.documents),
+            indexed=0,
+        )
         tokens = sum(c.total() for c in counts.values())
         return Survey(len(self.documents), tokens, (space,) if self.documents else (), postings)
 

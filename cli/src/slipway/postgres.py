@@ -87,13 +87,13 @@ def find_place(config: Config) -> Place:
 
     An ordinary user's server runs as that user. For root it runs in a user namespace, where the files stay root's
     but the name is another one. Where there are no namespaces, it runs as an unprivileged user with its data under
-    /var/tmp, because that user may not be able to enter the checkout.
+    /var/lib, because that user may not be able to enter the checkout.
     """
     programs = _programs()
     folder = config.home / "postgres"
     if os.geteuid() != 0:
         return Place(launch.AS_CALLER, _own_folder(folder), programs)
-    elsewhere = _shared_folder(config.home)
+    elsewhere = _shared_folder(config)
     if not elsewhere.exists():
         mapped = Place(launch.AS_MAPPED_ROOT, _own_folder(folder), programs)
         if _can_run(mapped):
@@ -108,9 +108,10 @@ def place_for_other_user(shared: Path, programs: Path) -> Place:
         raise PartFailed(
             "Postgres refuses to run as root, and there is no user `postgres` or `nobody`. Create one."
         )
-    shared.mkdir(mode=0o711, exist_ok=True)
+    shared.mkdir(parents=True, exist_ok=True)
     if shared.stat().st_uid != 0 or shared.is_symlink():
         raise PartFailed(f"{shared} is not root's. Remove it: Postgres keeps its data there.")
+    shared.chmod(0o711)  # that user passes through
     folder = _own_folder(shared / "postgres")
     os.chown(folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
     place = Place(user, folder, programs)
@@ -150,8 +151,9 @@ def _own_folder(folder: Path) -> Path:
     return folder
 
 
-def _shared_folder(home: Path) -> Path:
-    return Path("/var/tmp") / f"slipway-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"  # noqa: S108 - see place_for_other_user
+def _shared_folder(config: Config) -> Path:
+    """Return this home's folder outside the home. Its name goes with the password: a new home gets a new one."""
+    return Path("/var/lib") / f"slipway-{hashlib.sha256(config.secret('postgres').encode()).hexdigest()[:12]}"
 
 
 def _exists(user: str) -> bool:

@@ -26,7 +26,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's serve
 def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
     folder.chmod(0o711)
-    monkeypatch.setattr(postgres, "_shared_folder", lambda _home: folder)  # it exists: root's data is there
+    monkeypatch.setattr(postgres, "_shared_folder", lambda _config: folder)  # it exists: root's data is there
     yield folder
     shutil.rmtree(folder)
 

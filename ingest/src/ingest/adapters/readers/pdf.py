@@ -53,7 +53,7 @@ def _extract(data: bytes) -> tuple[str, list[str]]:
 
 def _without_margins(pages: list[str]) -> list[str]:
     """Drop first and last lines that more than half of the pages share, but for numbers."""
-    if len(pages) < 3:
+    if len(pages) < 2:
         return pages
     lines = [page.strip().splitlines() or [""] for page in pages]
     edges = Counter(edge for page in lines for edge in {_edge(page[0]), _edge(page[-1])})

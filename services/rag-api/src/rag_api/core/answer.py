@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from kit.contracts.documents import Answer, Citation, Hit, Statement, Usage
 from kit.identity import Principal
-from rag_api.core.evidence import Sentence, weigh
+from rag_api.core.evidence import Calibration, Sentence, weigh
 from rag_api.core.excerpts import Excerpt, excerpts
 from rag_api.core.extract import extract
 from rag_api.core.gate import proven
@@ -52,6 +52,8 @@ class Answerer:
     embedder: Embedder
     writer: Writer
     parameters: AnswerParameters = AnswerParameters()
+    weights: Calibration | None = None
+    """Of the evidence; those that come with this version if absent."""
 
     async def answer(
         self, principal: Principal, question: str, *, collection: str | None = None
@@ -71,7 +73,7 @@ class Answerer:
         )
         draft.add_search_timings(found.timings_ms)
         with draft.measuring("evidence"):
-            ranked = await weigh(self.embedder, question, found)
+            ranked = await weigh(self.embedder, question, found, self.weights)
         if ranked and ranked[0].probability >= self.parameters.evidence_min:
             async with aclosing(self._written(draft, question, ranked)) as statements:
                 async for statement in statements:
