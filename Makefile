@@ -10,7 +10,7 @@ RUN := .venv/bin
 PACKAGES := cli/src ingest/src libs/kit/src migrations/src services/model-server/src services/rag-api/src
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint format types check bench-rag setup-dev clean uv
+.PHONY: help setup demo up down test lint format types env-example bench-rag setup-dev clean uv
 
 ##@ Use
 help: ## Print this help
@@ -37,10 +37,13 @@ lint: setup-dev ## Check style, layers and the lock
 	@$(UV) lock --quiet --check --python "$(PYTHON)"
 
 types: setup-dev ## Check types, strictly
-	@$(RUN)/mypy --no-error-summary $(PACKAGES) tests bench examples
+	@$(RUN)/mypy --no-error-summary $(PACKAGES) tests bench docs examples
 
 format: setup-dev ## Format the code and mend what can be mended
 	@$(RUN)/ruff check --quiet --fix . ; $(RUN)/ruff format --quiet .
+
+env-example: setup-dev ## Write .env.example from the settings
+	@$(RUN)/python docs/env_example.py
 
 ##@ Measure
 bench-rag: setup-dev ## Write stage beside LlamaIndex's PGVectorStore; search speed and recall at 20k chunks
