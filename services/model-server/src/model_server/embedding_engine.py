@@ -8,6 +8,7 @@ padding and large batches both cost more than they save.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 from tokenizers import Tokenizer
 
 from model_server.errors import ContextLengthExceeded, InvalidRequest, ModelNotLoaded
@@ -114,6 +114,10 @@ class EmbeddingEngine:
 
 
 def _session(path: Path) -> Any:
+    # Since 1.29 its Linux builds report to Microsoft unless this is set. It is read when the library is loaded.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
