@@ -1,3 +1,3 @@
 """What every test may use."""
 
-pytest_plugins = ["fixtures.embedded", "fixtures.model_servers"]
+pytest_plugins = ["fixtures.embedded", "fixtures.model_servers", "fixtures.stack"]
