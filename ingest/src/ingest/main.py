@@ -51,9 +51,10 @@ class WrongRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to ingest: folders and http(s) URLs, where to, and who may read what no rule matches."""
+    """What to ingest (folders, http(s) URLs, or sources of the caller's own making), where to, and who may read
+    what no rule matches."""
 
-    sources: Sequence[str]
+    sources: Sequence[str | Source]
     collection: str = "default"
     tenant: str = "acme"
     allow: Sequence[str] = ("tenant",)
@@ -87,7 +88,10 @@ async def ingest(request: Request, progress: Progress, environment: Mapping[str,
     settings = _settings(environment)
     options = _options(request, settings)
     async with AsyncExitStack() as stack:
-        sources = [_source(name, settings) for name in dict.fromkeys(request.sources)]
+        sources = [
+            _source(source, settings) if isinstance(source, str) else source
+            for source in dict.fromkeys(request.sources)
+        ]
         for source in sources:
             stack.push_async_callback(source.aclose)
         return await _run(sources, options, settings, progress)
