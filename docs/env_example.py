@@ -38,8 +38,8 @@ DEPLOYABLES: dict[str, type[BaseSettings]] = {
 # Read by the command or by make, not by a settings class: (name, default, meaning).
 LAPTOP = [
     ("SLIPWAY_HOME", ".slipway", "Where data, logs and keys are kept; relative to the checkout."),
-    ("POSTGRES_PORT", "54320", "Port of the embedded Postgres."),
-    ("VALKEY_PORT", "63790", "Port of the embedded Valkey."),
+    ("POSTGRES_PORT", "15432", "Port of the embedded Postgres."),
+    ("VALKEY_PORT", "16379", "Port of the embedded Valkey."),
     (
         "SLIPWAY_PYTHON",
         "",

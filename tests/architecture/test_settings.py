@@ -34,7 +34,11 @@ def _read_by_name(file: Path) -> set[str]:
         argument: ast.expr | None = None
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
             argument = node.args[0] if node.func.attr in {"get", "getenv"} else None
-        elif isinstance(node, ast.Subscript) and "environ" in ast.unparse(node.value):
+        elif (
+            isinstance(node, ast.Subscript)
+            and isinstance(node.ctx, ast.Load)
+            and "environ" in ast.unparse(node.value)
+        ):
             argument = node.slice
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
             names.add(argument.value)

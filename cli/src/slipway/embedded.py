@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from slipway.checks import NotReady, check
 from slipway.config import Config
 from slipway.environment import environment
 from slipway.logs import open_log
-from slipway.process import POLL_SECONDS, ProcessId
+from slipway.process import POLL_SECONDS, ProcessId, free_port
 
 
 @contextlib.contextmanager
@@ -54,14 +53,6 @@ def serve(name: str, home: Path) -> Iterator[str]:
     finally:
         identity.stop(part.stop_signal, part.stop_seconds_max)
         process.wait()
-
-
-def free_port() -> int:
-    """Return a port on 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        port: int = server.getsockname()[1]
-        return port
 
 
 def _problem(url: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import socket
 import sys
@@ -107,6 +108,17 @@ async def start(
         stderr=log,
         start_new_session=True,
     )
+
+
+def free_port() -> int:
+    """Return a port on 127.0.0.1 that nothing holds at this moment.
+
+    It is below those from which systems give outgoing connections theirs (32768 on Linux, 49152 elsewhere), so that
+    no connection takes it before a server does.
+    """
+    return next(
+        port for port in iter(lambda: random.randrange(20_000, 32_768), None) if not port_is_taken(port)
+    )  # noqa: S311 - no secret
 
 
 def port_is_taken(port: int) -> bool:

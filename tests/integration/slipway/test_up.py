@@ -19,8 +19,7 @@ import pytest
 from slipway import lifecycle
 from slipway.checks import check
 from slipway.config import Config
-from slipway.embedded import free_port
-from slipway.process import ProcessId
+from slipway.process import ProcessId, free_port
 from slipway.state import State, read_state
 
 pytestmark = pytest.mark.integration

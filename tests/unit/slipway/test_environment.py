@@ -34,7 +34,7 @@ def test_only_migrations_connects_as_the_owner(config: Config) -> None:
     assert owner.username == "slipway"
     assert service.username == "slipway_rag_api"
     assert owner.password != service.password
-    assert (owner.port, owner.path) == (service.port, service.path) == (54320, "/slipway")
+    assert (owner.port, owner.path) == (service.port, service.path) == (15432, "/slipway")
 
 
 def test_rag_api_finds_the_models_and_valkey(config: Config) -> None:
@@ -42,7 +42,7 @@ def test_rag_api_finds_the_models_and_valkey(config: Config) -> None:
     assert variables["MODEL_BASE_URL"] == "http://127.0.0.1:8090/v1"
     assert variables["EMBEDDING_BASE_URL"] == "http://127.0.0.1:8091/v1"
     assert variables["MODEL_API_KEY"] == "k1"
-    assert variables["REDIS_URL"].endswith("@127.0.0.1:63790/0")
+    assert variables["REDIS_URL"].endswith("@127.0.0.1:16379/0")
 
 
 def test_the_development_issuer_is_the_default(config: Config) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from slipway.environment import environment
 from slipway.errors import SlipwayError
 from slipway.models.checks import Endpoint
 from slipway.models.choice import Choice
-from slipway.process import Command, ProcessId
+from slipway.process import Command, ProcessId, free_port
 
 START_SECONDS_MAX = 300
 """A model of tens of gigabytes is read from the disk first."""
@@ -33,7 +32,7 @@ def serve(config: Config, choice: Choice) -> Iterator[Endpoint]:
 
     Errors: SlipwayError with the end of the server's log if it does not start.
     """
-    port = _free_port()
+    port = free_port()
     variables = environment(config) | {
         "MODEL_SERVER_CHAT_PORT": str(port),
         "MODEL_SERVER_CHAT_SLOTS": "1",
@@ -76,9 +75,3 @@ def _becomes_ready(url: str, process: subprocess.Popen[bytes]) -> bool:
             pass
         time.sleep(POLL_SECONDS)
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
