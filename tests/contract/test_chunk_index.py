@@ -153,6 +153,36 @@ async def test_neighbours_come_nearest_first_with_their_cosines(build: Build) ->
     assert [neighbour.cosine for neighbour in found] == pytest.approx([1.0, 0.8], abs=1e-3)
 
 
+async def test_equally_near_chunks_come_by_their_ids(build: Build) -> None:
+    world = await build([ChunkRecord(f"twin{number}") for number in range(12)])
+    survey = await world.survey("twin0 twin1 twin2")
+    assert survey
+    first = [int(survey.postings[f"twin{number}"]["chunk"][0]) for number in range(3)]
+    async with world.index.reading(world.principal()) as reader:
+        found = await reader.nearest(survey.spaces[0], np.array([1, 0, 0, 0], dtype=np.float32), limit=3)
+    assert [neighbour.chunk_id for neighbour in found] == sorted(first)
+
+
+@pytest.mark.parametrize("scan", ["exact", "graph"])
+async def test_other_tenants_nearer_chunks_do_not_crowd_out_the_callers(build: Build, scan: str) -> None:
+    """Of the nearest rows of the whole index not one is the caller's: a filter on those would leave nothing."""
+    theirs = [
+        ChunkRecord("theirs", vector=(1.0, 0.001 * number, 0.0, 0.0), tenant="globex")
+        for number in range(300)
+    ]
+    mine = [ChunkRecord("mine", vector=(0.1, 0.0, 1.0, 0.001 * number)) for number in range(5)]
+    world = await build([*theirs, *mine])
+    survey = await world.survey("")
+    assert survey
+    [space] = survey.spaces
+    if scan == "graph":  # chunks enough that Postgres does not compare them all
+        space = replace(space, chunks=10**9, indexed=10**9)
+    async with world.index.reading(world.principal()) as reader:
+        found = await reader.nearest(space, np.array([1, 0, 0, 0], dtype=np.float32), limit=10)
+        passages = await reader.passages([neighbour.chunk_id for neighbour in found])
+    assert [passage.text for passage in passages] == ["mine"] * 5
+
+
 async def test_chunks_asked_for_by_id_get_their_cosines_too(build: Build) -> None:
     world = await build(
         [ChunkRecord("far", vector=(0.0, 1.0, 0.0, 0.0)), ChunkRecord("same", vector=(1.0, 0.0, 0.0, 0.0))]
@@ -203,3 +233,30 @@ async def test_passages_keep_the_given_order_and_know_their_document(build: Buil
         ("b.md", "docs"),
         ("a.md", "docs"),
     ]
+
+
+async def test_a_chunk_that_is_gone_is_left_out(build: Build) -> None:
+    world = await build([ChunkRecord("one")])
+    survey = await world.survey("one")
+    assert survey
+    [one] = survey.postings["one"]["chunk"].tolist()
+    async with world.index.reading(world.principal()) as reader:
+        assert [passage.chunk_id for passage in await reader.passages([one + 10**9, one])] == [one]
+        assert await reader.passages([]) == []
+
+
+async def test_a_reader_for_nobody_reads_nothing(build: Build) -> None:
+    world = await build([ChunkRecord("one")])
+    nobody = Principal("", "", ())
+    survey = await world.survey("one", nobody, collection=None)
+    assert survey == Survey(chunks=0, tokens=0, spaces=(), postings={})
+
+
+async def test_terms_and_names_are_data_and_nothing_else(build: Build) -> None:
+    odd = 'it\'s "quoted" {a,b} \\ %s $1'
+    world = await build([ChunkRecord("x", collection="o'clock")])
+    async with world.index.reading(world.principal()) as reader:
+        assert await reader.survey(collection=odd, terms=[]) is None
+        survey = await reader.survey(collection="o'clock", terms=[odd, "x"])
+    assert survey
+    assert list(survey.postings) == ["x"]

@@ -21,10 +21,12 @@ from sqlalchemy import (
     any_,
     bindparam,
     cast,
+    false,
     func,
     literal_column,
     select,
     text,
+    true,
     union_all,
 )
 from sqlalchemy.engine import Row
@@ -80,20 +82,28 @@ class PostgresChunkReader:
     async def nearest(
         self, space: VectorSpace, vector: Vectors, *, limit: int, including: Sequence[int] = ()
     ) -> list[Neighbour]:
-        exact = is_scan_cheaper(space, limit)
-        if not exact:
-            await self._connection.execute(_WALK_THE_GRAPH)
         values = {
             "vector": vector,
             "scopes": list(space.scope_ids),
             "limit": limit,
             "including": list(including),
         }
-        statement = _nearest_statement(space.model_id, space.dimensions, exact)
-        rows = await self._connection.execute(statement, values)
-        cosines = {chunk_id: 1.0 - distance for chunk_id, distance in rows}
+        rows: Sequence[_Row] = ()
+        exact = is_scan_cheaper(space, limit)
+        if not exact:
+            await self._connection.execute(_WALK_THE_GRAPH)
+            rows = await self._neighbours(space, values, exact=False)
+            # What was indexed amid near duplicates can be an island that no walk reaches.
+            exact = sum(row.is_near for row in rows) < min(limit, space.chunks)
+        if exact:
+            rows = await self._neighbours(space, values, exact=True)
+        cosines = {row.chunk_id: 1.0 - row.distance for row in rows}
         ranked = sorted(cosines.items(), key=lambda item: (-item[1], item[0]))
         return [Neighbour(chunk_id, cosine) for chunk_id, cosine in ranked]
+
+    async def _neighbours(self, space: VectorSpace, values: dict[str, Any], *, exact: bool) -> Sequence[_Row]:
+        statement = _nearest_statement(space.model_id, space.dimensions, exact)
+        return (await self._connection.execute(statement, values)).all()
 
     async def passages(self, chunk_ids: Sequence[int]) -> list[Passage]:
         rows = await self._connection.execute(_PASSAGES, {"ids": list(chunk_ids)})
@@ -143,7 +153,7 @@ def _survey_statement(named: bool) -> Executable:
 
 @lru_cache
 def _nearest_statement(model_id: int, dimensions: int, exact: bool) -> Executable:
-    """The nearest rows, and those asked for by id.
+    """The nearest rows (is_near), and those asked for by id.
 
     The partial index is used only for a literal model_id and its own expression. Without the cast there is no index
     for the order, and the scan is exact.
@@ -156,13 +166,13 @@ def _nearest_statement(model_id: int, dimensions: int, exact: bool) -> Executabl
     )
     distance: ColumnElement[float] = ordered.op("<=>", return_type=Double())(vector).label("distance")
     nearest = (
-        select(embeddings.c.chunk_id, distance)
+        select(embeddings.c.chunk_id, distance, true().label("is_near"))
         .where(readable)
-        .order_by(distance)
+        .order_by(distance, *([embeddings.c.chunk_id] if exact else []))
         .limit(bindparam("limit", type_=Integer))
         .subquery()
     )
-    by_id = select(embeddings.c.chunk_id, distance).where(
+    by_id = select(embeddings.c.chunk_id, distance, false().label("is_near")).where(
         readable, embeddings.c.chunk_id == any_(bindparam("including", type_=ARRAY(BigInteger)))
     )
     return union_all(select(nearest), by_id)
