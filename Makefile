@@ -6,6 +6,10 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 PYTHON := $(firstword $(foreach name,$(or $(SLIPWAY_PYTHON),python3 python3.13 python3.12 python3.14 python3.11),\
 	$(shell $(name) -c 'import sys; assert (3, 11) <= sys.version_info[:2] < (3, 15); print(sys.executable)' 2>/dev/null)))
 SYNC := $(UV) sync --frozen --python "$(PYTHON)"
+# uv links files from its cache, which is ten times faster than to copy them. nltk refuses linked files, and
+# LlamaIndex's splitters read some: those become files of their own.
+OWN_NLTK_FILES := find .venv/lib/python*/site-packages/llama_index/core/_static -type f -links +1 \
+	-exec cp -p {} {}.own \; -exec mv -f {}.own {} \;
 RUN := .venv/bin
 PACKAGES := cli/src ingest/src libs/kit/src migrations/src services/model-server/src services/rag-api/src
 
@@ -53,9 +57,11 @@ bench-rag: setup-dev ## Write stage beside LlamaIndex's PGVectorStore; search sp
 setup: uv ## Create .venv from the lock
 	@if [ -x $(RUN)/slipway ]; then $(SYNC) --quiet --inexact; else \
 		echo "Creating .venv from uv.lock …"; $(SYNC); fi
+	@$(OWN_NLTK_FILES)
 
 setup-dev: uv
 	@$(SYNC) --quiet --group dev
+	@$(OWN_NLTK_FILES)
 
 clean: down ## Stop everything and delete .venv and .slipway (the data too)
 	rm -rf .venv .uv .slipway
