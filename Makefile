@@ -14,7 +14,7 @@ RUN := .venv/bin
 PACKAGES := cli/src ingest/src libs/kit/src migrations/src services/model-server/src services/rag-api/src
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint format types env-example bench-rag setup-dev clean uv
+.PHONY: help setup demo up down test lint format types env-example demo-picture bench-rag setup-dev clean uv
 
 ##@ Use
 help: ## Print this help
@@ -48,6 +48,9 @@ format: setup-dev ## Format the code and mend what can be mended
 
 env-example: setup-dev ## Write .env.example from the settings
 	@$(RUN)/python docs/env_example.py
+
+demo-picture: setup-dev ## Draw docs/demo.svg from a run of the demo
+	@$(RUN)/python docs/demo_picture.py
 
 ##@ Measure
 bench-rag: setup-dev ## Write stage beside LlamaIndex's PGVectorStore; search speed and recall at 20k chunks
