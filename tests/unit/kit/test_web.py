@@ -84,6 +84,15 @@ async def test_probes_and_scrapes_need_no_token(path: str) -> None:
         assert (await http.get(path)).status_code == 200
 
 
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", ""])
+async def test_a_body_that_is_not_said_to_be_json_is_refused_with_the_way_out(media_type: str) -> None:
+    async with client(app()) as http:
+        response = await http.post("/count", content='{"count": 1}', headers={"content-type": media_type})
+    assert response.status_code == 415
+    assert response.json()["code"] == "unsupported_media_type"
+    assert "Content-Type: application/json" in response.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "content", "status", "code"),
     [

@@ -60,7 +60,7 @@ def create_app(
     render = _renderer(openai_paths)
 
     async def on_error(request: Request, error: Exception) -> Response:
-        return render(request.url.path, _app_error(error))
+        return render(request.url.path, _app_error(request, error))
 
     for kind in (AppError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, on_error)
@@ -134,12 +134,16 @@ class MalformedJson(BadRequest):
     code = "malformed_json"
 
 
-def _app_error(error: Exception) -> AppError:
+class UnsupportedMediaType(AppError):
+    status, code, title = 415, "unsupported_media_type", "Not JSON"
+
+
+def _app_error(request: Request, error: Exception) -> AppError:
     match error:
         case AppError():
             return error
         case RequestValidationError():
-            return _validation_error(error)
+            return _validation_error(request, error)
         case HTTPException(status_code=404):
             return NoSuchRoute("There is no such route.")
         case HTTPException(status_code=405):
@@ -149,8 +153,11 @@ def _app_error(error: Exception) -> AppError:
     return AppError("Something went wrong here. The log has the details under this request's id.")
 
 
-def _validation_error(error: RequestValidationError) -> AppError:
+def _validation_error(request: Request, error: RequestValidationError) -> AppError:
     problems = error.errors()
+    is_json = "json" in request.headers.get("content-type", "")
+    if not is_json and any(problem["loc"] == ("body",) for problem in problems):
+        return UnsupportedMediaType("Send the body as JSON, with `Content-Type: application/json`.")
     if any(problem["type"] == "json_invalid" for problem in problems):
         return MalformedJson("The body is not valid JSON.")
     sentences = [
