@@ -117,6 +117,11 @@ async def test_errors_are_problems_with_a_stable_code(
     assert response.headers["content-type"] == "application/problem+json"
 
 
+async def test_a_405_says_what_the_route_takes() -> None:
+    async with client(app()) as http:
+        assert (await http.delete("/who")).headers["allow"] == "GET"
+
+
 async def test_a_body_without_a_length_is_limited_too() -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(10):

@@ -24,6 +24,19 @@ OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 
 READY_TIMEOUT_SECONDS = 3
 
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "What went wrong: an RFC 9457 problem, or OpenAI's error object on OpenAI's routes.",
+        "content": {
+            "application/problem+json": {
+                "schema": {"type": "object", "required": ["type", "status", "code"]}
+            },
+            "application/json": {"schema": {"type": "object", "required": ["error"]}},
+        },
+    }
+}
+"""What every route may answer, for the OpenAPI description."""
+
 Check = Callable[[], Awaitable[None]]
 """Returns if a dependency works, raises if it does not."""
 
@@ -55,12 +68,14 @@ def create_app(
     `watched`: what /readyz reports but does without: a part of the routes works when it is down.
     `openai_paths`: prefixes on which errors have OpenAI's shape rather than problem+json's.
     """
-    app = FastAPI(title=title, lifespan=lifespan)
+    app = FastAPI(title=title, lifespan=lifespan, responses=ERRORS)
     registry = CollectorRegistry()
     render = _renderer(openai_paths)
 
     async def on_error(request: Request, error: Exception) -> Response:
-        return render(request.url.path, _app_error(request, error))
+        response = render(request.url.path, _app_error(request, error))
+        response.headers.update(getattr(error, "headers", None) or {})  # Allow, with a 405
+        return response
 
     for kind in (AppError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, on_error)
