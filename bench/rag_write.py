@@ -1,7 +1,8 @@
 """Chunks per second of ingest's write stage beside LlamaIndex's PGVectorStore.add.
 
 Both write the same texts and vectors into the same Postgres, in transactions of 1,000 chunks, by turns, each into
-empty tables. Building the objects that each takes is not counted; everything from there to the commit is.
+empty tables. Building the objects that each takes is not counted; everything from there to the commit is. CPU is the
+client's and the server's processor time together.
 
 rows      documents, chunks and vectors / PGVectorStore's rows. Ingest's lexical index is left out, for this
           comparison only: the peer has none here.
@@ -16,156 +17,154 @@ import asyncio
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 from unittest import mock
-from uuid import uuid4
 
 import numpy as np
 
+import rag_workload as workload
 from ingest.adapters import changes, postings
 from ingest.adapters.postgres import PostgresStore
-from ingest.core.documents import Chunk, Document, Put
+from ingest.core.documents import Put
 from kit.db import Database
 from migrations import role_url
-from slipway.embedded import serve
 
 CHUNKS = 10_000
 CHUNKS_OF_A_DOCUMENT = 4
-BATCH_CHUNKS = 1_000
-WORDS = 145  # about 190 word pieces
-DIMENSIONS = 384
 ROUNDS = 3
+CONFIGURATIONS = ("rows", "lexical", "hnsw")
 PEER = Path(__file__).parent / "peers" / "pgvectorstore.py"
 
 
-def main() -> None:
-    texts, vectors = workload()
-    with tempfile.TemporaryDirectory() as folder, serve("postgres", Path(folder) / "server") as url:
-        subprocess.run(
-            [sys.executable, "-m", "migrations", "upgrade"],
-            env={**os.environ, "DATABASE_URL": url},
-            check=True,
-        )
-        (Path(folder) / "texts.json").write_text(json.dumps(texts))
-        np.save(Path(folder) / "vectors.npy", vectors)
-        batches = puts(texts, vectors)
-        with peer(url, folder) as measure_peer:
-            print(f"write stage, {CHUNKS:,} chunks, median of {ROUNDS} rounds, chunks/s")
-            print(f"{'':10}{'ingest':>10}{'PGVectorStore':>16}{'ratio':>8}")
-            for configuration in ("rows", "lexical", "hnsw"):
-                ours, theirs = [], []
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of writing everything once."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+def run() -> dict[str, Any]:
+    """Measure all configurations; medians over the rounds, in chunks a second."""
+    texts, vectors = workload.texts(CHUNKS), workload.clustered(CHUNKS)
+    batches = workload.puts(texts, vectors, chunks_of_a_document=CHUNKS_OF_A_DOCUMENT)
+    result = {}
+    with workload.scratch_database() as (url, folder):
+        (folder / "texts.json").write_text(json.dumps(texts))
+        np.save(folder / "vectors.npy", vectors)
+        with peer(url, folder) as write_peer:
+            for configuration in CONFIGURATIONS:
+                theirs, ours = [], []
                 for _ in range(ROUNDS):
-                    theirs.append(CHUNKS / measure_peer(configuration))
-                    ours.append(CHUNKS / asyncio.run(measure(url, batches, configuration)))
-                us, them = statistics.median(ours), statistics.median(theirs)
-                print(f"{configuration:10}{us:>10,.0f}{them:>16,.0f}{us / them:>7.1f}x", flush=True)
+                    theirs.append(_cost(url, partial(write_peer, configuration)))
+                    ours.append(_cost(url, partial(write, url, batches, configuration)))
+                result[configuration] = _compare(ours, theirs)
+    return {"chunks": CHUNKS, "rounds": ROUNDS, **result}
 
 
-def workload() -> tuple[list[str], np.ndarray[Any, np.dtype[np.float32]]]:
-    """Return texts whose words have a natural language's frequencies, and random unit vectors."""
-    random = np.random.default_rng(7)
-    letters = np.array(list("eeeeeettttaaaooiinnsshhrrddlcumwfgypbvk"))
-    words = np.array(["".join(random.choice(letters, random.integers(2, 11))) for _ in range(20_000)])
-    frequencies = 1 / np.arange(1, len(words) + 1)
-    drawn = random.choice(len(words), size=(CHUNKS, WORDS), p=frequencies / frequencies.sum())
-    vectors = random.standard_normal((CHUNKS, DIMENSIONS)).astype(np.float32)
-    return [" ".join(row) for row in words[drawn]], vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-def puts(texts: Sequence[str], vectors: np.ndarray[Any, np.dtype[np.float32]]) -> list[list[Put]]:
-    """Return batches of new documents."""
-    documents = []
-    for start in range(0, CHUNKS, CHUNKS_OF_A_DOCUMENT):
-        parts = texts[start : start + CHUNKS_OF_A_DOCUMENT]
-        ends = np.cumsum([len(part) + 1 for part in parts]).tolist()
-        chunks = [Chunk(end - len(part) - 1, end - 1, "A > B") for part, end in zip(parts, ends, strict=True)]
-        document = Document(
-            id=uuid4(),
-            source="bench",
-            path=f"{start}.txt",
-            title="A",
-            media_type="text/plain",
-            allow=("tenant",),
-            content_hash=bytes(32),
-            fingerprint="",
-            bytes=ends[-1],
-            text="\n".join(parts),
-            chunks=chunks,
+def show(result: dict[str, Any]) -> None:
+    print(
+        f"\nWrite stage: {CHUNKS:,} chunks with clustered random vectors, {workload.DIMENSIONS} dimensions,"
+        f" median of {ROUNDS} rounds"
+    )
+    print(
+        f"{'':10}{'ingest':>11}{'PGVectorStore':>15}{'ratio':>8}{'ingest':>14}{'PGVectorStore':>15}{'ratio':>8}"
+    )
+    print(f"{'':10}{'chunks/s':>11}{'chunks/s':>15}{'':8}{'chunks/CPU s':>14}{'chunks/CPU s':>15}")
+    for configuration in CONFIGURATIONS:
+        each = result[configuration]
+        print(
+            f"{configuration:10}{each['ingest']:>11,.0f}{each['pgvectorstore']:>15,.0f}{each['ratio']:>7.1f}x"
+            f"{each['ingest_cpu']:>14,.0f}{each['pgvectorstore_cpu']:>15,.0f}{each['cpu_ratio']:>7.1f}x"
         )
-        documents.append(Put(document, vectors[start : start + CHUNKS_OF_A_DOCUMENT]))
-    size = BATCH_CHUNKS // CHUNKS_OF_A_DOCUMENT
-    return [documents[start : start + size] for start in range(0, len(documents), size)]
 
 
-async def measure(url: str, batches: Sequence[Sequence[Put]], configuration: str) -> float:
-    """Return the seconds that it takes to write everything into an empty index."""
+def _compare(ours: Sequence[Cost], theirs: Sequence[Cost]) -> dict[str, float]:
+    us, them = (CHUNKS / median(cost.seconds for cost in costs) for costs in (ours, theirs))
+    us_cpu, them_cpu = (CHUNKS / median(cost.cpu_seconds for cost in costs) for costs in (ours, theirs))
+    return {
+        "ingest": us,
+        "pgvectorstore": them,
+        "ratio": us / them,
+        "ingest_cpu": us_cpu,
+        "pgvectorstore_cpu": them_cpu,
+        "cpu_ratio": us_cpu / them_cpu,
+    }
+
+
+def _cost(url: str, write: Callable[[], Cost]) -> Cost:
+    """Add the server's processor time to what the client knows of."""
+    before = workload.server_cpu_seconds(url)
+    cost = write()
+    return Cost(cost.seconds, cost.cpu_seconds + workload.server_cpu_seconds(url) - before)
+
+
+def write(url: str, batches: Sequence[Sequence[Put]], configuration: str) -> Cost:
+    """Write everything into an empty index as ingest does."""
+    workload.execute(
+        url,
+        "TRUNCATE rag.collections, rag.scopes, rag.documents, rag.segments, rag.chunks, rag.embeddings, rag.postings"
+        " CASCADE",
+        "DROP INDEX IF EXISTS rag.embeddings_model_1_hnsw",
+        "CHECKPOINT",
+    )
+    with nullcontext() if configuration == "lexical" else _no_lexical_index():
+        return asyncio.run(_write(url, batches, with_index=configuration == "hnsw"))
+
+
+async def _write(url: str, batches: Sequence[Sequence[Put]], *, with_index: bool) -> Cost:
     database = Database(
         role_url(url, "slipway_ingest"), name="bench", pool_size_max=1, statement_timeout_seconds=600
     )
-    await _empty(url)
     store = PostgresStore(database, progress=mock.Mock(), lock_timeout_seconds=1, index_timeout_seconds=600)
     try:
-        with _lexical_index(wanted=configuration == "lexical"):
-            async with store.open("acme", "bench") as collection:
-                begin = time.perf_counter()
-                for batch in batches:
-                    await collection.apply(batch, "bench-model")
-                if configuration == "hnsw":
-                    await collection.finish("bench-model")
-                return time.perf_counter() - begin
+        async with store.open("acme", "bench") as collection:
+            begin, begin_cpu = time.perf_counter(), time.process_time()
+            for batch in batches:
+                await collection.apply(batch, workload.MODEL)
+            if with_index:
+                await collection.finish(workload.MODEL)
+            return Cost(time.perf_counter() - begin, time.process_time() - begin_cpu)
     finally:
         await database.aclose()
 
 
 @contextmanager
-def _lexical_index(*, wanted: bool) -> Iterator[None]:
-    if wanted:
-        yield
-        return
+def _no_lexical_index() -> Iterator[None]:
     with mock.patch.object(changes, "_find_terms"), mock.patch.object(postings, "blocks", return_value=[]):
         yield
 
 
-async def _empty(url: str) -> None:
-    import asyncpg
-
-    connection = await asyncpg.connect(url)
-    await connection.execute(
-        "TRUNCATE rag.collections, rag.scopes, rag.documents, rag.segments, rag.chunks, rag.embeddings,"
-        " rag.postings CASCADE; DROP INDEX IF EXISTS rag.embeddings_model_1_hnsw; CHECKPOINT"
-    )
-    await connection.close()
-
-
 @contextmanager
-def peer(url: str, folder: str) -> Iterator[Any]:
-    """Start the peer in its own environment; give a function from a configuration to seconds."""
+def peer(url: str, folder: Path) -> Iterator[Callable[[str], Cost]]:
+    """Start the peer in its own environment; give a function that has it write once."""
     uv = os.environ.get("UV") or shutil.which("uv")
     if not uv:
         raise SystemExit("The peer runs in an environment of its own, made by uv. Set UV to where uv is.")
-    command = [uv, "run", "--quiet", "--python", sys.executable, "--script", str(PEER), url, folder]
+    command = [uv, "run", "--quiet", "--python", sys.executable, "--script", str(PEER), url, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         stdin, stdout = process.stdin, process.stdout
 
-        def measure_peer(configuration: str) -> float:
+        def write_peer(configuration: str) -> Cost:
             if stdin is None or stdout is None:
                 raise RuntimeError("the peer has no pipes")
             print(configuration, file=stdin, flush=True)
             line = stdout.readline()
             if not line:
                 raise SystemExit("The peer ended; its message is above.")
-            return float(json.loads(line)["seconds"])
+            return Cost(**json.loads(line))
 
         try:
-            yield measure_peer
+            yield write_peer
         finally:
             if stdin:
                 stdin.close()
