@@ -29,6 +29,16 @@ def client(chat_server: str) -> Iterator[openai.OpenAI]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def tools_client() -> Iterator[openai.OpenAI]:
+    """A client of the bundled model with a chat template that has tools; its own has none."""
+    with (
+        model_server("chat", CHAT_TEMPLATE=str(TEMPLATE), CHAT_CONTEXT_TOKENS="1024") as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client,
+    ):
+        yield client
+
+
 def test_it_answers_and_counts_the_tokens(client: openai.OpenAI) -> None:
     answer = client.chat.completions.create(
         model=BUNDLED_CHAT_NAME, messages=CAPITAL, temperature=0, max_tokens=30
@@ -169,29 +179,33 @@ WEATHER: Any = {
 }
 
 
-def _called(city: str) -> dict[str, Any]:
-    function = {"name": "get_weather", "arguments": json.dumps({"city": city})}
-    return {"role": "assistant", "tool_calls": [{"id": city, "type": "function", "function": function}]}
+def _talk(*cities: str) -> Any:
+    """A conversation in which the tool was called for all of the cities but the last."""
+    messages: list[Any] = [{"role": "system", "content": "You call tools."}]
+    for city in cities:
+        function = {"name": "get_weather", "arguments": json.dumps({"city": city})}
+        call = {"id": city, "type": "function", "function": function}
+        messages += [
+            {"role": "user", "content": f"What is the weather in {city}?"},
+            {"role": "assistant", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": city, "content": "rain"},
+            {"role": "assistant", "content": "It rains."},
+        ]
+    return messages[:-3]  # it ends with the question for the last one
 
 
-def test_with_a_template_that_has_tools_the_model_calls_them() -> None:
-    # The model is too small to take up a tool from its description; it does once it has seen a call.
-    messages: Any = [
-        {"role": "system", "content": "You call tools."},
-        {"role": "user", "content": "What is the weather in London?"},
-        _called("London"),
-        {"role": "tool", "tool_call_id": "London", "content": "rain"},
-        {"role": "user", "content": "What is the weather in Paris?"},
-    ]
-    fields: dict[str, Any] = {"messages": messages, "tools": [WEATHER], "tool_choice": "required"}
-    fields |= {"temperature": 0, "max_tokens": 100}
-    with (
-        model_server("chat", CHAT_TEMPLATE=str(TEMPLATE), CHAT_CONTEXT_TOKENS="1024") as url,
-        openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client,
-    ):
-        choice = client.chat.completions.create(model=BUNDLED_CHAT_NAME, **fields).choices[0]
-        with client.chat.completions.stream(model=BUNDLED_CHAT_NAME, **fields) as stream:
-            streamed = stream.get_final_completion().choices[0]
+@pytest.mark.parametrize(
+    "tool_choice", ["required", {"type": "function", "function": {"name": "get_weather"}}]
+)
+def test_with_a_template_that_has_tools_the_model_calls_them(
+    tools_client: openai.OpenAI, tool_choice: Any
+) -> None:
+    # The model is too small to take up a tool from its description; it does once it has seen calls.
+    fields: dict[str, Any] = {"messages": _talk("London", "Rome", "Paris"), "tools": [WEATHER]}
+    fields |= {"tool_choice": tool_choice, "temperature": 0, "max_tokens": 100}
+    choice = tools_client.chat.completions.create(model=BUNDLED_CHAT_NAME, **fields).choices[0]
+    with tools_client.chat.completions.stream(model=BUNDLED_CHAT_NAME, **fields) as stream:
+        streamed = stream.get_final_completion().choices[0]
 
     assert choice.finish_reason == streamed.finish_reason == "tool_calls"
     for calls in (choice.message.tool_calls, streamed.message.tool_calls):

@@ -36,6 +36,7 @@ def _request(**fields: Any) -> ChatRequest:
         {"response_format": {"type": "xml"}},
         {"response_format": {"type": "json_schema"}},
         {"tools": [{"type": "function", "function": {}}]},
+        {"tool_choice": {"type": "function", "function": {"name": "not_there"}}},
     ],
 )
 def test_wrong_fields_are_refused(fields: dict[str, Any]) -> None:
@@ -78,3 +79,12 @@ def test_tools_are_used_if_offered_or_called_before() -> None:
     assert _request(messages=[*HELLO, result]).uses_tools
     assert not _request(tools=[tool], tool_choice="none").uses_tools
     assert not _request(tools=[]).uses_tools
+
+
+def test_a_named_function_is_the_only_one_and_must_be_called() -> None:
+    tools = [{"type": "function", "function": {"name": name, "parameters": {}}} for name in ("get", "put")]
+    choice = {"type": "function", "function": {"name": "put"}}
+
+    body = _request(tools=tools, tool_choice=choice).engine_body()
+
+    assert (body["tools"], body["tool_choice"]) == (tools[1:], "required")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import structlog
 
 from model_server.errors import (
     ContextLengthExceeded,
@@ -27,6 +28,9 @@ from model_server.errors import (
     RequestTimedOut,
 )
 from model_server.gguf import NotGguf, context_length, read_metadata
+from model_server.recode import recode
+
+log = structlog.get_logger()
 
 BATCH_TOKENS = 256
 """Prompt tokens read at once: bounds how long a cancelled request still computes, and costs no speed on a CPU."""
@@ -48,6 +52,8 @@ class ChatModel:
     context_tokens: int
     prompt_cache_mib: int
     template: str | None = None
+    recode: bool = False
+    """Serve the weights as Q8_0 where the file has them as Q4_1 (see `model_server.recode`)."""
 
 
 class ChatEngine:
@@ -63,7 +69,10 @@ class ChatEngine:
         self._folder = tempfile.TemporaryDirectory(prefix="model-server-")
         socket = str(Path(self._folder.name) / "llama.sock")
         key = secrets.token_urlsafe()
-        self._server: Any = _load(model, socket=socket, key=key)
+        path = _recoded(model.path, Path(self._folder.name)) if model.recode else model.path
+        self._server: Any = _load(model, path, socket=socket, key=key)
+        if path != model.path:
+            path.unlink()  # llama.cpp has mapped it, and a process that is killed must not leave it behind
         options: dict[str, Any] = {"base_url": "http://llama", "headers": {"authorization": f"Bearer {key}"}}
         with httpx.Client(transport=httpx.HTTPTransport(uds=socket), timeout=30, **options) as client:
             properties = client.get("/props").raise_for_status().json()
@@ -162,9 +171,21 @@ def _timed_out(seconds: float) -> RequestTimedOut:
     return RequestTimedOut(f"The answer took longer than {seconds:g} seconds.")
 
 
-def _load(model: ChatModel, *, socket: str, key: str) -> Any:
+def _recoded(path: Path, folder: Path) -> Path:
+    """Return a copy of the file that reads prompts faster; the file itself if there is no room for one."""
+    copy = folder / path.name
     try:
-        trained_tokens = context_length(read_metadata(model.path))
+        recode(path, copy)
+    except OSError as error:
+        log.warning("weights_not_recoded", error=str(error), effect="prompts are read at half the speed")
+        copy.unlink(missing_ok=True)
+        return path
+    return copy
+
+
+def _load(model: ChatModel, path: Path, *, socket: str, key: str) -> Any:
+    try:
+        trained_tokens = context_length(read_metadata(path))
     except (OSError, NotGguf) as error:
         raise ModelNotLoaded(f"The chat model {model.path} cannot be read: {error}") from error
     # OpenMP's threads spin while they wait for each other. When other processes want the cores too, as they do
@@ -173,7 +194,7 @@ def _load(model: ChatModel, *, socket: str, key: str) -> Any:
     import xllamacpp
 
     parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(model.path)
+    parameters.model.path = str(path)
     parameters.model_alias = {model.name}
     parameters.hostnames = [socket]
     parameters.api_keys = [key]

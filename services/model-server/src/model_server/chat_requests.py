@@ -71,6 +71,17 @@ class Tool(_Wire):
     function: Function
 
 
+class FunctionName(_Wire):
+    name: str
+
+
+class NamedTool(_Wire):
+    """Asks for a call of this one function."""
+
+    type: Literal["function"]
+    function: FunctionName
+
+
 class ChatRequest(_Wire):
     """A request that can be sent to the engine; everything else has been refused by validation."""
 
@@ -94,12 +105,18 @@ class ChatRequest(_Wire):
         Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] | None
     ) = None
     tools: list[Tool] | None = Field(None, max_length=128)
-    tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
     parallel_tool_calls: bool | None = None
     top_k: int | None = Field(None, ge=0, le=1_000_000)
     min_p: float | None = Field(None, ge=0, le=1)
     repeat_penalty: float | None = Field(None, ge=0, le=2)
     chat_template_kwargs: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _has_the_tool(self) -> ChatRequest:
+        if isinstance(self.tool_choice, NamedTool) and not self._chosen_tools():
+            raise ValueError(f"tool_choice: there is no function `{self.tool_choice.function.name}` in tools")
+        return self
 
     @property
     def wants_usage(self) -> bool:
@@ -123,8 +140,16 @@ class ChatRequest(_Wire):
         if limit:
             # llama.cpp counts in 32 bits; the context ends an answer long before that.
             body["max_tokens"] = min(limit, 2**31 - 1)
+        if isinstance(self.tool_choice, NamedTool):  # llama.cpp takes a name for "auto"
+            body |= {"tools": self._chosen_tools(), "tool_choice": "required"}
         if self.seed is not None:
             body["seed"] = self.seed % 2**32
         if system_message and self.messages[0].role not in {"system", "developer"}:
             body["messages"].insert(0, {"role": "system", "content": system_message})
         return body
+
+    def _chosen_tools(self) -> list[dict[str, Any]]:
+        """Return the tool that tool_choice names; all if it names none."""
+        name = self.tool_choice.function.name if isinstance(self.tool_choice, NamedTool) else None
+        tools = [tool for tool in self.tools or [] if name in {None, tool.function.name}]
+        return [tool.model_dump(exclude_none=True) for tool in tools]

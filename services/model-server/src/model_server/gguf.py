@@ -1,16 +1,20 @@
-"""Reads the metadata at the head of a GGUF file.
+"""Reads the head of a GGUF file: its metadata, and where its tensors lie.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3, little-endian).
 """
 
 from __future__ import annotations
 
+import math
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 MAGIC = b"GGUF"
 ENTRIES_MAX = 65_536
+ALIGNMENT = 32
+"""Of the tensors' data, where the file names no other."""
 STRING_BYTES_MAX = 16 * 1024 * 1024
 """Real keys and values are far below; a corrupt length must not allocate gigabytes."""
 
@@ -24,18 +28,43 @@ class NotGguf(ValueError):
     """The file is not GGUF, or is damaged at its head."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One entry of the list of tensors."""
+
+    kind: int
+    """The number of its ggml type."""
+    elements: int
+    offset: int
+    """Of its data, from where the data of all tensors begins."""
+    info_at: int
+    """Where in the file `kind` (4 bytes) and `offset` (8 bytes) stand."""
+
+
 def read_metadata(path: Path) -> dict[str, Scalar]:
     """Return the file's scalar metadata by key; arrays (vocabularies, merges) are skipped.
 
     Errors: NotGguf; OSError if the file cannot be read.
     """
     with path.open("rb") as file:
-        if file.read(4) != MAGIC:
-            raise NotGguf(f"{path} is not a GGUF file.")
-        try:
-            return _read_entries(file)
-        except (struct.error, UnicodeDecodeError, KeyError) as error:
-            raise NotGguf(f"{path} is damaged: its metadata cannot be read.") from error
+        return _read_head(file)[0]
+
+
+def read_tensors(file: BinaryIO) -> tuple[list[Tensor], int, int]:
+    """Return the tensors of a file that is open at its start, in the order of their data, where in the file the data
+    begins, and its alignment in bytes. The file is then at the data.
+
+    Errors: NotGguf; OSError.
+    """
+    metadata, count = _read_head(file)
+    try:
+        tensors = sorted((_tensor(file) for _ in range(count)), key=lambda tensor: tensor.offset)
+    except (struct.error, UnicodeDecodeError) as error:
+        raise NotGguf(f"{file.name} is damaged: its tensors cannot be read.") from error
+    alignment = int(metadata.get("general.alignment", ALIGNMENT))
+    data_at = math.ceil(file.tell() / alignment) * alignment
+    file.seek(data_at)
+    return tensors, data_at, alignment
 
 
 def context_length(metadata: dict[str, Scalar]) -> int | None:
@@ -44,10 +73,29 @@ def context_length(metadata: dict[str, Scalar]) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _read_entries(file: BinaryIO) -> dict[str, Scalar]:
-    version, _tensors, entries = _unpack(file, "IQQ")
-    if version not in {2, 3} or entries > ENTRIES_MAX:
-        raise NotGguf(f"{file.name} is GGUF version {version}; versions 2 and 3 are understood.")
+def _read_head(file: BinaryIO) -> tuple[dict[str, Scalar], int]:
+    """Return the metadata and the number of tensors."""
+    if file.read(4) != MAGIC:
+        raise NotGguf(f"{file.name} is not a GGUF file.")
+    try:
+        version, tensors, entries = _unpack(file, "IQQ")
+        if version not in {2, 3} or max(tensors, entries) > ENTRIES_MAX:
+            raise NotGguf(f"{file.name} is GGUF version {version}; versions 2 and 3 are understood.")
+        return _read_entries(file, entries), tensors
+    except (struct.error, UnicodeDecodeError, KeyError) as error:
+        raise NotGguf(f"{file.name} is damaged: its metadata cannot be read.") from error
+
+
+def _tensor(file: BinaryIO) -> Tensor:
+    _string(file)  # its name
+    (dimensions,) = _unpack(file, "I")
+    elements = math.prod(_unpack(file, f"{dimensions}Q"))
+    info_at = file.tell()
+    kind, offset = _unpack(file, "IQ")
+    return Tensor(kind, elements, offset, info_at)
+
+
+def _read_entries(file: BinaryIO, entries: int) -> dict[str, Scalar]:
     metadata = {}
     for _ in range(entries):
         key = _string(file)

@@ -55,6 +55,7 @@ def serve_chat(settings: Settings) -> None:
             context_tokens=settings.chat_context_tokens,
             prompt_cache_mib=settings.chat_prompt_cache_mib,
             template=template.read_text() if template else None,
+            recode=bundled,
         )
     )
     app = _app(settings, "chat", {"model": engine.check})
