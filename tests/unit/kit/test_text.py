@@ -32,3 +32,8 @@ def test_any_text_gives_non_empty_terms_and_the_same_ones_in_capitals(text: str)
     assert all(found)
     if text.isascii():
         assert terms(text.upper()) == found
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_plain_text_gives_the_terms_that_it_gives_among_others(text: str) -> None:
+    assert terms(text) == terms(f"{text} é")[:-1]

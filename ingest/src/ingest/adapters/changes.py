@@ -69,6 +69,7 @@ class ChangeSet:
         self._collection_id = collection_id
         self._model = model
         self._scopes: dict[Allow, int] = {}
+        self._new_segments: set[int] = set()
         self._chunks: Counter[int] = Counter()
         self._tokens: Counter[int] = Counter()
 
@@ -94,7 +95,7 @@ class ChangeSet:
         blocks, _ = await asyncio.gather(
             asyncio.to_thread(_blocks, arrivals), self._write_chunks(puts, new, moved)
         )
-        await postings.add(self._connection, blocks)
+        await postings.add(self._connection, blocks, self._new_segments)
         await self._count(arrivals)
 
     async def _take_out(self, document_ids: Sequence[UUID]) -> Sequence[Any]:
@@ -139,7 +140,9 @@ class ChangeSet:
         """Choose each chunk's segment. `arrivals` are ordered by scope."""
         for scope_id, group in groupby(arrivals, key=lambda arrival: arrival.scope_id):
             chunks = list(group)
-            segments = await postings.assign_segments(self._connection, scope_id, len(chunks))
+            segments, are_new = await postings.assign_segments(self._connection, scope_id, len(chunks))
+            if are_new:
+                self._new_segments.update(segments)
             for chunk, segment_id in zip(chunks, segments, strict=True):
                 chunk.segment_id = segment_id
 

@@ -20,7 +20,7 @@ _TRAILER = b"\xff\xff"
 _STAGES = {
     "documents": """
         id uuid, collection_id integer, scope_id integer, source text, path text, title text, media_type text,
-        content_hash bytea, text text, bytes bigint, fingerprint text""",
+        content_hash bytea, text text STORAGE EXTERNAL, bytes bigint, fingerprint text""",
     "chunks": """
         id bigint, document_id uuid, scope_id integer, segment_id integer, ordinal integer, start_offset integer,
         end_offset integer, heading text, text text, tokens integer""",

@@ -9,6 +9,7 @@ from functools import lru_cache
 import Stemmer
 
 _WORD = re.compile(r"[^\W_]+")
+_ASCII_GAPS = {code: " " for code in range(128) if not chr(code).isalnum()}
 
 TERM_CHARACTERS_MAX = 64
 """Longer runs (hashes, base64) are cut: they are never typed into a question in full."""
@@ -28,7 +29,12 @@ def terms(text: str) -> list[str]:
     Stop words are dropped; a text of stop words alone gives no term.
     Source: the Snowball English stemmer, https://snowballstem.org/algorithms/english/stemmer.html
     """
-    return [term for word in _WORD.findall(_fold(text)) if (term := _term(word))]
+    return [term for term in map(_term, _words(_fold(text))) if term]
+
+
+def _words(text: str) -> list[str]:
+    # The same words; an index of English text spends half its time here.
+    return text.translate(_ASCII_GAPS).split() if text.isascii() else _WORD.findall(text)
 
 
 def _fold(text: str) -> str:
