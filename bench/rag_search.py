@@ -23,7 +23,7 @@ import numpy as np
 import rag_workload as workload
 from ingest.adapters.postgres import PostgresStore
 from kit.db import Database
-from kit.identity import Principal
+from kit.principal import Principal
 from migrations import role_url
 from rag_api.adapters.postgres_chunks import PostgresChunkIndex
 from rag_api.core.search import SearchParameters, search

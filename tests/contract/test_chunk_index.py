@@ -12,7 +12,7 @@ import pytest
 from fakes.chunk_index import ChunkRecord, FakeChunkIndex
 from fixtures.chunks import write_chunks
 from kit.db import Database
-from kit.identity import Principal
+from kit.principal import Principal
 from kit.text import terms
 from migrations import role_url
 from rag_api.adapters.postgres_chunks import PostgresChunkIndex

@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 import numpy as np
 
 from kit.contracts.documents import DocumentDetail, DocumentRef, DocumentSummary, Usage
-from kit.identity import Principal
+from kit.principal import Principal
 from kit.tables import POSTING
 from kit.text import terms
 from rag_api.core.documents import Position

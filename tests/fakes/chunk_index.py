@@ -11,7 +11,7 @@ from uuid import uuid4
 import numpy as np
 
 from kit.contracts.documents import DocumentRef
-from kit.identity import Principal
+from kit.principal import Principal
 from kit.tables import POSTING
 from kit.text import terms
 from rag_api.core.ports import Neighbour, Passage, Postings, Survey, Vectors, VectorSpace

@@ -25,7 +25,7 @@ from ingest.core.report import Report
 from kit.db import Database
 from kit.embeddings import EmbeddingClient
 from kit.errors import AppError
-from kit.identity import Principal
+from kit.principal import Principal
 from kit.settings import EmbeddingSettings
 from rag_api.adapters.postgres_chunks import PostgresChunkIndex
 from rag_api.core.ports import ChunkIndex, Embedder

@@ -116,9 +116,9 @@ def free_port() -> int:
     It is below those from which systems give outgoing connections theirs (32768 on Linux, 49152 elsewhere), so that
     no connection takes it before a server does.
     """
-    return next(
-        port for port in iter(lambda: random.randrange(20_000, 32_768), None) if not port_is_taken(port)
-    )  # noqa: S311 - no secret
+    while port_is_taken(port := random.randrange(20_000, 32_768)):  # noqa: S311 - no secret
+        pass
+    return port
 
 
 def port_is_taken(port: int) -> bool:

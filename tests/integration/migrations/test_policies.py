@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db import Database, PrivilegedRole
-from kit.identity import Principal
+from kit.principal import Principal
 from migrations import role_url
 
 pytestmark = pytest.mark.integration

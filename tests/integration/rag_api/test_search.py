@@ -14,7 +14,7 @@ import pytest
 from ingest.adapters.postgres import PostgresStore
 from ingest.core.documents import Change, Chunk, Document, Move, Put, Remove
 from kit.db import Database
-from kit.identity import Principal
+from kit.principal import Principal
 from kit.text import terms
 from migrations import role_url
 from rag_api.adapters.postgres_chunks import PostgresChunkIndex

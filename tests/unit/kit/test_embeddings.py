@@ -33,7 +33,7 @@ async def test_vectors_come_in_the_order_of_the_texts_and_have_length_one() -> N
     rows = [{"index": 1, "embedding": [0.0, 2.0]}, {"index": 0, "embedding": packed}]
     vectors = await client(answering(rows)).embed(["a", "b"])
     assert vectors.dtype == np.float32
-    np.testing.assert_allclose(vectors, [[0.6, 0.8], [0, 1]], rtol=1e-6)
+    assert np.allclose(vectors, np.array([[0.6, 0.8], [0, 1]]), rtol=1e-6)
 
 
 async def test_the_request_names_the_model_and_carries_the_key() -> None:

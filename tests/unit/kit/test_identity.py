@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
 from kit.errors import Unauthenticated
-from kit.identity import IdentityUnavailable, Principal, TokenVerifier
+from kit.identity import IdentityUnavailable, TokenVerifier
+from kit.principal import Principal
 
 ISSUER, AUDIENCE = "https://issuer.test", "slipway"
 KEY = Ed25519PrivateKey.generate()

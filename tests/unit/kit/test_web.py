@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from kit.errors import AppError, Unauthenticated, Unavailable
-from kit.identity import Principal
+from kit.principal import Principal
 from kit.web import Caller, create_app
 
 

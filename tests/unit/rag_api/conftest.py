@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fakes.answers import FakeDocument, FakeEmbedder, FakeIndex, FakeWriter
-from kit.identity import Principal
+from kit.principal import Principal
 from rag_api.core.answer import Answerer
 from rag_api.core.evidence import FEATURES, Calibration
 

@@ -10,7 +10,7 @@ import pytest
 from fakes.answers import FakeDocument, FakeIndex, FakeWriter
 from kit.contracts.documents import Answer, Statement
 from kit.errors import Unavailable
-from kit.identity import Principal
+from kit.principal import Principal
 from rag_api.core.answer import INSUFFICIENT, Answerer, AnswerParameters
 from rag_api.core.search import CollectionNotFound
 

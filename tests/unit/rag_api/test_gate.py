@@ -28,7 +28,7 @@ PAY = "You receive EUR 340 for a primary week and EUR 140 for a secondary week."
 
 def gate(quote: str, text: str, question: str = "What is paid on call?") -> str | None:
     span = proven(Claim(1, quote, text), HIT, question)
-    return span and TEXT[span.start : span.end]
+    return TEXT[span.start : span.end] if span else None
 
 
 def test_a_statement_with_its_quote_gets_through_and_the_quote_is_widened_to_its_sentence() -> None:

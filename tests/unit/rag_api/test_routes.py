@@ -15,7 +15,8 @@ from fakes.answers import FakeIndex, FakeLimiter, FakeWriter
 from kit.db import DatabaseUnavailable
 from kit.embeddings import EmbeddingsUnavailable
 from kit.errors import AppError, Unauthenticated
-from kit.identity import Principal, TokenVerifier
+from kit.identity import TokenVerifier
+from kit.principal import Principal
 from kit.web import create_app
 from rag_api.adapters.llamaindex import ModelUnavailable
 from rag_api.adapters.valkey import RedisUnavailable
@@ -133,7 +134,7 @@ async def test_a_model_that_is_down_from_the_start_is_a_503_and_search_goes_on(
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body"),
+    "call",
     [
         ("POST", "/v1/search", {"query": QUESTION}),
         ("POST", "/v1/answer", {"question": QUESTION}),
@@ -154,12 +155,11 @@ async def test_a_dead_store_is_a_503_on_every_route(
     client: httpx.AsyncClient,
     index: FakeIndex,
     limiter: FakeLimiter,
-    method: str,
-    path: str,
-    body: Any,
+    call: tuple[str, str, Any],
     failure: AppError,
     code: str,
 ) -> None:
+    method, path, body = call
     if code == "postgres_unavailable":
         index.failure = failure
     else:
@@ -169,6 +169,11 @@ async def test_a_dead_store_is_a_503_on_every_route(
     assert int(response.headers["retry-after"]) > 0
     problem = response.json()
     assert problem.get("error", problem)["code"] == code
+
+
+def _chat(*, model: str = "rag", role: str = "user", content: str = "a", n: int = 1) -> bytes:
+    messages = [{"role": role, "content": content}]
+    return json.dumps({"model": model, "n": n, "messages": messages}).encode()
 
 
 async def test_dead_embeddings_are_a_503(
@@ -201,10 +206,10 @@ async def test_dead_embeddings_are_a_503(
         ("/v1/search", b'{"query": "a", "limit": 100000}', 422, "invalid_request"),
         ("/v1/chat/completions", b"{", 400, "malformed_json"),
         ("/v1/chat/completions", b'{"model": "rag", "messages": []}', 422, "invalid_request"),
-        ("/v1/chat/completions", b'{"model": "gpt", "messages": [{"role": "user", "content": "a"}]}', 404, "model_not_found"),
-        ("/v1/chat/completions", b'{"model": "rag", "messages": [{"role": "user", "content": ""}]}', 422, "invalid_question"),
-        ("/v1/chat/completions", b'{"model": "rag", "messages": [{"role": "system", "content": "a"}]}', 422, "invalid_question"),
-        ("/v1/chat/completions", b'{"model": "rag", "n": 2, "messages": [{"role": "user", "content": "a"}]}', 422, "invalid_request"),
+        ("/v1/chat/completions", _chat(model="gpt"), 404, "model_not_found"),
+        ("/v1/chat/completions", _chat(content=""), 422, "invalid_question"),
+        ("/v1/chat/completions", _chat(role="system"), 422, "invalid_question"),
+        ("/v1/chat/completions", _chat(n=2), 422, "invalid_request"),
     ],
 )  # fmt: skip
 async def test_bad_input_is_refused_with_a_stable_code(
@@ -309,7 +314,8 @@ async def test_the_official_openai_client_gets_an_answer_with_its_sources(
     content = done.choices[0].message.content or ""
     assert content.startswith("Employees receive 25 days of paid vacation. [1]\n\nSources:\n[1] leave.md: ")
     assert done.choices[0].finish_reason == "stop"
-    assert done.usage and done.usage.total_tokens == writer.usage.total_tokens
+    assert done.usage
+    assert done.usage.total_tokens == writer.usage.total_tokens
     assert cast("Any", done).citations[0]["quote"] == QUOTE
     assert cast("Any", done).insufficient_evidence is False
     assert writer.asked[-1][0] == QUESTION
@@ -319,10 +325,11 @@ async def test_the_official_openai_client_gets_the_same_as_a_stream(
     official: openai.AsyncOpenAI, writer: FakeWriter
 ) -> None:
     writer.text = MODEL_SAYS
-    whole = await official.chat.completions.create(model="rag", messages=CHAT["messages"])  # type: ignore[arg-type]
+    messages = cast("Any", CHAT["messages"])
+    whole = await official.chat.completions.create(model="rag", messages=messages)
     stream = await official.chat.completions.create(
         model="rag",
-        messages=CHAT["messages"],  # type: ignore[arg-type]
+        messages=messages,
         stream=True,
         stream_options={"include_usage": True},
     )
@@ -330,7 +337,8 @@ async def test_the_official_openai_client_gets_the_same_as_a_stream(
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert text == whole.choices[0].message.content
     assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
-    assert chunks[-1].usage and chunks[-1].usage.total_tokens == writer.usage.total_tokens
+    assert chunks[-1].usage
+    assert chunks[-1].usage.total_tokens == writer.usage.total_tokens
     assert [c for chunk in chunks for c in getattr(chunk, "citations", None) or []] == cast(
         "Any", whole
     ).citations

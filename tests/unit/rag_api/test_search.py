@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fakes.chunk_index import ChunkRecord, FakeChunkIndex, FakeChunkReader
-from kit.identity import Principal
+from kit.principal import Principal
 from rag_api.core.ports import ChunkIndex, Survey, Vectors
 from rag_api.core.search import (
     QUERY_TERMS_MAX,

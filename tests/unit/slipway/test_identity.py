@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from kit.errors import Unauthenticated
-from kit.identity import Principal, TokenVerifier
+from kit.identity import TokenVerifier
+from kit.principal import Principal
 from slipway.config import Config
 from slipway.errors import SlipwayError
 from slipway.identity import AUDIENCE, ISSUER, issue_token, key_set

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -14,6 +13,7 @@ import httpx
 import jwt
 
 from kit.errors import Unauthenticated, Unavailable
+from kit.principal import Principal
 
 ALGORITHMS = ["EdDSA", "ES256", "ES384", "RS256", "RS384", "RS512", "PS256"]
 """Asymmetric only: a key set is public, so an HMAC "signature" made with it proves nothing."""
@@ -26,20 +26,6 @@ JWKS_AGE_SECONDS_MAX = 3600
 
 class IdentityUnavailable(Unavailable):
     code = "identity_unavailable"
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """A verified caller."""
-
-    subject: str
-    tenant: str
-    groups: tuple[str, ...] = field(default=())
-
-    @property
-    def access_entries(self) -> list[str]:
-        """The entries of an access list that let this principal read: tenant, group:G, user:U."""
-        return ["tenant", *(f"group:{group}" for group in self.groups), f"user:{self.subject}"]
 
 
 class TokenVerifier:

@@ -16,8 +16,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.exceptions import HTTPException
 
 from kit.errors import AppError, BadRequest, NotFound, Unprocessable
-from kit.identity import Principal, TokenVerifier
+from kit.identity import TokenVerifier
 from kit.middleware import Authenticate, LimitBody, Observe
+from kit.principal import Principal
 
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 """Paths that need no token: probes and scrapes have none."""

@@ -35,7 +35,7 @@ from sqlalchemy.sql import Executable
 
 from kit.contracts.documents import DocumentRef
 from kit.db import Database
-from kit.identity import Principal
+from kit.principal import Principal
 from kit.tables import POSTING, chunks, collections, documents, embedding_models, embeddings, postings, scopes
 from rag_api.core.ports import Neighbour, Passage, Postings, Survey, Vectors, VectorSpace
 

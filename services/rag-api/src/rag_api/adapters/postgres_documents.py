@@ -9,7 +9,7 @@ from sqlalchemy import Row, Select, func, select, tuple_
 
 from kit.contracts.documents import DocumentDetail, DocumentSummary
 from kit.db import Database
-from kit.identity import Principal
+from kit.principal import Principal
 from kit.tables import chunks, collections, documents
 from rag_api.core.documents import Position
 from rag_api.core.search import CollectionNotFound

@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from kit.errors import Unavailable
-from kit.identity import Principal
+from kit.principal import Principal
 from rag_api.core.limits import TooManyRequests
 
 WINDOW_SECONDS = 60

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from kit.contracts.documents import Answer, Citation, Hit, Statement, Usage
-from kit.identity import Principal
+from kit.principal import Principal
 from rag_api.core.evidence import Calibration, Sentence, weigh
 from rag_api.core.excerpts import Excerpt, excerpts
 from rag_api.core.extract import extract

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from kit.contracts.documents import DocumentDetail, DocumentList, DocumentSummary
 from kit.errors import NotFound, Unprocessable
-from kit.identity import Principal
+from kit.principal import Principal
 
 Position = tuple[str, UUID]
 """Where a page ended: the last document's path and id. Documents are listed in this order."""

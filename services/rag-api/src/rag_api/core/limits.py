@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from kit.errors import Overloaded, RateLimited
-from kit.identity import Principal
+from kit.principal import Principal
 
 
 class TooManyRequests(RateLimited):

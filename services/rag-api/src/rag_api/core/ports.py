@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit.contracts.documents import DocumentRef
-from kit.identity import Principal
+from kit.principal import Principal
 
 Vectors = npt.NDArray[np.float32]
 Postings = npt.NDArray[np.void]

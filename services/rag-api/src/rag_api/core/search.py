@@ -14,7 +14,7 @@ import numpy as np
 
 from kit.contracts.documents import Hit
 from kit.errors import NotFound
-from kit.identity import Principal
+from kit.principal import Principal
 from kit.text import terms
 from rag_api.core import bm25
 from rag_api.core.bm25 import LexicalScores
