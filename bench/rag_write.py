@@ -38,7 +38,7 @@ from ingest.core.documents import Put
 from kit.db import Database
 from migrations import role_url
 
-CHUNKS = 10_000
+CHUNKS = 5_000
 CHUNKS_OF_A_DOCUMENT = 4
 ROUNDS = 3
 CONFIGURATIONS = ("rows", "lexical", "hnsw")

@@ -27,7 +27,11 @@ _SCOPE = """
 INSERT INTO rag.scopes (tenant, collection_id, allow) VALUES ($1, $2, $3)
 ON CONFLICT (collection_id, allow) DO UPDATE SET allow = excluded.allow RETURNING id
 """
-_CHUNK_IDS = "SELECT nextval(pg_get_serial_sequence('rag.chunks', 'id')) FROM generate_series(1, $1)"
+_CHUNK_IDS = """
+SELECT ARRAY(
+    SELECT nextval(CAST((SELECT pg_get_serial_sequence('rag.chunks', 'id')) AS regclass)) FROM generate_series(1, $1)
+)
+"""
 _FIRST_MODEL = (
     "UPDATE rag.collections SET embedding_model_id = $2 WHERE id = $1 AND embedding_model_id IS NULL"
 )
@@ -122,10 +126,10 @@ class ChangeSet:
     async def _new_chunks(self, puts: Sequence[Put]) -> list[_Arrival]:
         """Give the new documents' chunks their ids."""
         passages = [(put.document.allow, passage) for put in puts for passage in put.document.passages()]
-        ids = await self._connection.fetch(_CHUNK_IDS, len(passages))
+        ids = await self._connection.fetchval(_CHUNK_IDS, len(passages))
         return [
-            _Arrival(row[0], self._scopes[allow], passage)
-            for row, (allow, passage) in zip(ids, passages, strict=True)
+            _Arrival(chunk_id, self._scopes[allow], passage)
+            for chunk_id, (allow, passage) in zip(ids, passages, strict=True)
         ]
 
     async def _write_documents(self, puts: Sequence[Put], moves: dict[UUID, Allow]) -> None:
