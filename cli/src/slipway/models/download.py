@@ -25,7 +25,7 @@ TIMEOUT_SECONDS = 30
 """For connecting, and without a byte."""
 DISK_RESERVE_BYTES = 512 * 1024 * 1024
 """Left free for everything else."""
-READ_BYTES = 1024 * 1024
+WRITE_BYTES = 1024 * 1024
 
 Progress = Callable[[int, int | None], None]
 """Told the bytes that are there and the bytes there will be."""
@@ -83,7 +83,7 @@ def download(
     with _lock(target.parent):
         if target.exists():
             kept = checksum_kept(target)
-            if sha256(target) == (source.sha256 or kept):
+            if sha256(target) == (source.sha256.lower() or kept):
                 return target
             target.unlink()  # damaged, or another version of the file is wanted
         transfer = _Transfer(target.with_name(f"{target.name}.part"))
@@ -139,18 +139,19 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 def _fetch_all(source: RemoteFile, transfer: _Transfer, bytes_max: int, progress: Progress) -> None:
-    fruitless = 0
+    fruitless, most = 0, transfer.bytes_there()
     while fruitless < ATTEMPTS_MAX:
-        there = transfer.bytes_there()
         try:
-            _fetch(source, transfer, bytes_max, progress)
+            return _fetch(source, transfer, bytes_max, progress)
         except (Cut, httpx.HTTPError) as error:
-            fruitless = 0 if transfer.bytes_there() > there else fruitless + 1
+            # More than ever before: a source that lies about its length makes each attempt start again.
+            fruitless = 0 if transfer.bytes_there() > most else fruitless + 1
+            most = max(most, transfer.bytes_there())
             reason = str(error) or type(error).__name__
-        else:
-            return
+    if not most:
+        raise SlipwayError(f"{source.shown} cannot be downloaded: {reason}")
     raise SlipwayError(
-        f"{source.url} keeps breaking off ({reason}). What has arrived is kept: run the command again to go on."
+        f"{source.shown} keeps breaking off ({reason}). What has arrived is kept: run the command again to go on."
     )
 
 
@@ -166,11 +167,11 @@ def _fetch(source: RemoteFile, transfer: _Transfer, bytes_max: int, progress: Pr
     try:
         client = httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=True)
         with client, client.stream("GET", source.url, headers=headers) as response:
-            _begin(response, source.url, transfer)
+            _begin(response, source.shown, transfer)
             _check_room(transfer, bytes_max)
             _receive(response, transfer, bytes_max, progress)
     except httpx.InvalidURL as error:
-        raise SlipwayError(f"{source.url} is no URL: {error}") from error
+        raise SlipwayError(f"{source.shown} is no URL: {error}") from error
     if transfer.bytes_total is not None and transfer.bytes_there() < transfer.bytes_total:
         raise Cut("the connection was closed early")
 
@@ -223,10 +224,12 @@ def _check_room(transfer: _Transfer, bytes_max: int) -> None:
 def _receive(response: httpx.Response, transfer: _Transfer, bytes_max: int, progress: Progress) -> None:
     there = transfer.bytes_there()
     try:
-        with transfer.part.open("ab") as file:
-            for data in response.iter_raw(READ_BYTES):
-                if not there and not data.startswith(MAGIC):
-                    raise SlipwayError(f"{response.url} is not a GGUF file.")
+        with transfer.part.open("ab", buffering=WRITE_BYTES) as file:
+            for data in response.iter_raw():
+                if not there and not MAGIC.startswith(data[: len(MAGIC)]):
+                    raise SlipwayError(
+                        f"{transfer.part.stem} is not a GGUF file: the address gives something else."
+                    )
                 there += len(data)
                 if there > bytes_max:
                     raise SlipwayError(f"The file is over the limit of {_gigabytes(bytes_max)} (--max-gb).")
@@ -241,7 +244,7 @@ def _accept(source: RemoteFile, transfer: _Transfer, target: Path) -> None:
     if source.sha256 and digest != source.sha256.lower():
         transfer.remove()
         raise SlipwayError(
-            f"{source.url} has the SHA-256 {digest}, not {source.sha256}. It was changed on the way or at its "
+            f"{source.shown} has the SHA-256 {digest}, not {source.sha256}. It was changed on the way or at its "
             "source; nothing was kept."
         )
     write_private(_record(target), json.dumps({"sha256": digest, "bytes": transfer.bytes_there()}) + "\n")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 
@@ -30,6 +30,12 @@ class RemoteFile:
     sha256: str = ""
     """Empty if nobody said."""
     headers: Mapping[str, str] | None = None
+
+    @property
+    def shown(self) -> str:
+        """The URL without its query and user, which may be a signature and a password."""
+        parts = urlsplit(self.url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def resolve(name: HuggingFace, variables: Mapping[str, str]) -> RemoteFile:
