@@ -70,7 +70,7 @@ def run_checks(endpoint: Endpoint) -> list[Finding]:
     findings = []
     with httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT_SECONDS) as client:
         for name, required, check in CHECKS:
-            finding = _run(name, required, partial(check, client, endpoint.model))
+            finding = _run(name, required, partial(check, client, endpoint.model), secret=endpoint.api_key)
             findings.append(finding)
             if required and not finding.passed:
                 break
@@ -82,7 +82,7 @@ def usable(findings: list[Finding]) -> bool:
     return all(finding.passed for finding in findings if finding.required)
 
 
-def _run(name: str, required: bool, check: Callable[[], str]) -> Finding:
+def _run(name: str, required: bool, check: Callable[[], str], *, secret: str) -> Finding:
     started = time.perf_counter()
     try:
         passed, detail = True, check()
@@ -92,6 +92,8 @@ def _run(name: str, required: bool, check: Callable[[], str]) -> Finding:
         passed, detail = False, f"it does not answer: {str(error) or type(error).__name__}"
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         passed, detail = False, f"its answer has not OpenAI's form: {error!r}"
+    if secret:
+        detail = detail.replace(secret, "(the key)")  # some providers repeat it when they refuse it
     return Finding(name, passed, required, _short(detail), time.perf_counter() - started)
 
 
