@@ -145,7 +145,7 @@ def test_a_key_that_was_typed_is_kept_for_its_owner_only(
     run: Run, home: Path, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     openai_server.key = KEY
-    monkeypatch.setattr(obtain.getpass, "getpass", lambda _prompt: KEY)
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: KEY)
     assert use_remote(run, openai_server, "--ask-api-key")[0] == 0
     kept = home / obtain.KEY_FILE
     assert (kept.read_text(), kept.stat().st_mode & 0o777) == (KEY, 0o600)
