@@ -57,6 +57,8 @@ def load_config(environment: Mapping[str, str] | None = None) -> Config:
 def write_once(path: Path, content: bytes) -> bytes:
     """Write a private file unless it exists; return what it holds. Two writers at once agree on one content."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.exists() and not path.stat().st_size:  # the machine went down before the content was on the disk
+        path.unlink()
     if not path.exists():
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -96,7 +98,7 @@ def _chosen_model(home: Path, variables: Mapping[str, str]) -> dict[str, str]:
                 return remote | ({"MODEL_API_KEY": key} if key else {})
             case _:
                 return {}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SlipwayError(

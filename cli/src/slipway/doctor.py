@@ -92,11 +92,11 @@ def _python() -> Finding:
 def _home(config: Config) -> Finding:
     try:
         config.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryFile(dir=config.home):
-            pass
+        with tempfile.TemporaryFile(dir=config.home) as file:
+            file.write(bytes(65_536))
     except OSError as error:
         remedy = (
-            "Take the right to write there (did root make it?), or set SLIPWAY_HOME to a folder of yours."
+            "Make room and take the right to write there (did root make it?), or set SLIPWAY_HOME elsewhere."
         )
         return Finding("SLIPWAY_HOME", ok=False, detail=str(error), remedy=remedy)
     return Finding("SLIPWAY_HOME", ok=True, detail=str(config.home))
@@ -210,5 +210,5 @@ def _print(findings: list[Finding]) -> None:
             console.print(f"  → {finding.remedy}", soft_wrap=True)
     missing = sum(not finding.ok and finding.needed for finding in findings)
     console.print(
-        "Everything that is needed is there." if not missing else f"{missing} needed things are missing."
+        f"Missing, but needed: {missing} (see ✗)." if missing else "Everything that is needed is there."
     )

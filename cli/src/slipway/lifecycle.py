@@ -14,14 +14,13 @@ from rich.console import Console
 from slipway.config import Config
 from slipway.display import Display
 from slipway.errors import SlipwayError
-from slipway.logs import last_run, log_path, open_log
+from slipway.logs import SUPERVISOR, last_run, log_path, open_log
 from slipway.parts import select
 from slipway.process import POLL_SECONDS, ProcessId
 from slipway.repair import stop_orphans
 from slipway.state import State, read_state, supervisor_lock
 from slipway.supervisor import Supervisor
 
-LOG_NAME = "supervisor"
 LOCK_SECONDS_MAX = 10.0
 STOP_SECONDS_MAX = 90.0
 
@@ -56,7 +55,7 @@ def start_detached(config: Config, names: list[str]) -> None:
     if running := find_running(config):
         return _join(config, running, names, console)
     arguments = [argument for name in names for argument in ("--only", name)]
-    with open_log(config.home, LOG_NAME) as log:
+    with open_log(config.home, SUPERVISOR) as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "slipway", "up", *arguments],
             cwd=config.root,
@@ -75,8 +74,9 @@ def start_detached(config: Config, names: list[str]) -> None:
     if state is None or state.supervisor.pid != process.pid:  # it ended before it was in charge
         if process.wait() == 0 and (running := find_running(config)):
             return _join(config, running, names, console)
+        log_file = log_path(config.home, SUPERVISOR)
         raise SlipwayError(
-            "\n".join(["The supervisor ended:", *last_run(log_path(config.home, LOG_NAME), 20)])
+            "\n".join(["The supervisor ended.", *last_run(log_file, 20), f"Its log: {log_file}"])
         )
     if state.phase != "ready":
         process.wait()
@@ -161,7 +161,7 @@ def _raise_failure(config: Config, state: State) -> None:
     if state.error:
         raise SlipwayError(state.error)
     if state.phase in ("starting", "stopping"):
-        raise SlipwayError(f"The supervisor was killed. Its log: {log_path(config.home, LOG_NAME)}")
+        raise SlipwayError(f"The supervisor was killed. Its log: {log_path(config.home, SUPERVISOR)}")
 
 
 def _report_orphans(config: Config, console: Console) -> bool:

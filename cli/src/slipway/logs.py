@@ -15,6 +15,8 @@ TAIL_BYTES_MAX = 100_000
 """How far back from its end a log is read."""
 
 FOLLOW_SECONDS = 0.2
+SUPERVISOR = "supervisor"
+"""The name of the supervisor's own log, where it runs in the background."""
 
 _START = "--- starts at "
 
@@ -66,7 +68,9 @@ def logs(
     from slipway.parts import part as find_part
 
     home = load_config().home
-    names = [find_part(part).name] if part else ["supervisor", *(entry.name for entry in PARTS)]
+    names = [SUPERVISOR, *(entry.name for entry in PARTS)]
+    if part:
+        names = [part if part == SUPERVISOR else find_part(part).name]
     ends = {}
     for name in names:
         path = log_path(home, name)

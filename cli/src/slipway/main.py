@@ -72,6 +72,9 @@ def main() -> None:
     except SlipwayError as error:
         print(f"slipway: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
-    except PermissionError as error:
+    except BrokenPipeError:  # whoever read the output, `head` perhaps, has seen enough
+        sys.stdout = None
+        raise SystemExit(1) from None
+    except OSError as error:  # a folder that cannot be written, a full disk
         print(f"slipway: {error}. `slipway doctor` says what to do.", file=sys.stderr)
         raise SystemExit(1) from None

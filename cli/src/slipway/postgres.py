@@ -200,7 +200,7 @@ def _run(command: Command, text: str = "") -> subprocess.CompletedProcess[str]:
 def _must(result: subprocess.CompletedProcess[str]) -> None:
     if result.returncode != 0:
         raise PartFailed(
-            f"The database folder cannot be made:\n{(result.stdout + result.stderr)[-2000:].strip()}"
+            f"The database folder cannot be made:\n{(result.stderr.strip() or result.stdout)[-2000:].strip()}"
         )
 
 

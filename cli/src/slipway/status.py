@@ -78,7 +78,7 @@ async def _report_part(config: Config, name: str, state: PartState) -> PartRepor
 def _print(state: State, reports: list[PartReport]) -> None:
     grid = Table(box=None, pad_edge=False)
     for heading in ("PART", "STATUS", "WHERE", "PID", "UP", "RESTARTS", ""):
-        grid.add_column(heading)
+        grid.add_column(heading, overflow="fold")
     for report in reports:
         up = "" if report.up_seconds is None else f"{report.up_seconds} s"
         answers = f"[red]{report.problem}[/]" if report.problem else ""

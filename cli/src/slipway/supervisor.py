@@ -50,10 +50,10 @@ class Supervisor:
 
         Errors: SlipwayError if a part failed. However it ends, nothing is left running.
         """
+        write_state(self._config.home, self.state)  # or it fails before anything has begun
         tasks = [asyncio.create_task(self._run_part(part)) for part in self._parts]
         all_tasks = asyncio.gather(*tasks)
         _on_stop_signal(all_tasks.cancel)
-        self._changed()
         try:
             await all_tasks
         except asyncio.CancelledError:
@@ -189,8 +189,11 @@ class Supervisor:
         self._set(part, "ready")
 
     def _changed(self) -> None:
-        write_state(self._config.home, self.state)
-        self._on_change(self.state)
+        # Whatever a full disk or a closed terminal does, the parts must be kept, and stopped at the end.
+        with suppress(OSError):
+            write_state(self._config.home, self.state)
+        with suppress(OSError):
+            self._on_change(self.state)
 
 
 async def _in_thread(function: Callable[[], Result]) -> Result:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import psutil
@@ -218,6 +219,40 @@ def test_a_part_that_is_elsewhere_is_asked_and_not_started(checkout: Checkout, r
     assert result.returncode == 0, result.stderr  # nothing is left to supervise
     assert "(from REDIS_URL)" in result.stdout
     assert checkout.state.parts["valkey"].process is None
+
+
+def test_parts_that_are_elsewhere_serve_those_that_are_here(
+    checkout: Checkout, postgres_server_url: str, redis_url: str
+) -> None:
+    result = checkout.run(
+        "up", "--only", "migrations,valkey", DATABASE_URL=postgres_server_url, REDIS_URL=redis_url
+    )
+    assert result.returncode == 0, result.stderr
+    assert "migrations   done" in result.stdout
+    assert str(urlsplit(postgres_server_url).password) not in result.stdout
+    assert not (checkout.home / "postgres").exists()
+
+
+def test_a_part_that_is_elsewhere_and_dead_stops_everything_by_name(checkout: Checkout) -> None:
+    address = f"127.0.0.1:{free_port()}/app"
+    result = checkout.run("up", *BOTH, DATABASE_URL=f"postgresql://me:hidden@{address}")
+    assert result.returncode == 1
+    assert f"postgres does not answer at postgresql://me@{address}" in result.stderr
+    assert "unset the variable to have postgres started here" in result.stderr
+    assert "valkey       stopped" in result.stdout
+    assert "hidden" not in result.stdout + result.stderr
+
+
+def test_a_supervisor_that_dies_while_it_starts_leaves_nothing_in_the_way(checkout: Checkout) -> None:
+    command = checkout.command("up", "--detach", *BOTH)
+    process = subprocess.Popen(command, env=checkout.environment, stderr=subprocess.PIPE, text=True)
+    eventually(lambda: (state := read_state(checkout.home)) and state.phase == "starting")
+    checkout.state.supervisor.send(signal.SIGKILL)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert "The supervisor was killed" in errors
+    again = checkout.run("up", "--detach", *BOTH)
+    assert again.returncode == 0, again.stderr
 
 
 def test_doctor_asks_a_part_that_is_elsewhere(checkout: Checkout) -> None:

@@ -75,3 +75,10 @@ def test_two_writers_at_once_agree_on_one_secret(tmp_path: Path) -> None:
         contents = list(pool.map(lambda n: config.write_once(tmp_path / "s", b"%d" % n), range(32)))
     assert len(set(contents)) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+def test_a_secret_that_a_power_cut_emptied_is_made_anew(root: Path) -> None:
+    path = root / "secret"
+    path.touch()
+    assert config.write_once(path, b"new") == b"new"
+    assert config.write_once(path, b"newer") == b"new"

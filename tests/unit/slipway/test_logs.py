@@ -35,3 +35,13 @@ def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path = log_path(tmp_path, "a")
     assert "longer" not in path.read_text()
     assert "longer" in path.with_name("a.log.1").read_text()
+
+
+def test_the_supervisors_own_log_is_shown_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path))
+    with open_log(tmp_path, logs.SUPERVISOR) as log:
+        log.write(b"it ended\n")
+    logs.logs(logs.SUPERVISOR, follow=False, lines=1)
+    assert capsys.readouterr().out == "it ended\n"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.core import TyperCommand, TyperGroup
@@ -60,3 +61,18 @@ def test_an_unknown_command_is_refused() -> None:
     with pytest.raises(SystemExit) as caught:
         main.app(["uup"])
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("command", ["up", "doctor", "down"])
+def test_a_home_that_cannot_be_written_is_a_message(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "a-file"
+    home.write_text("")
+    monkeypatch.setenv("SLIPWAY_HOME", str(home))
+    monkeypatch.setattr(sys, "argv", ["slipway", command])
+    with pytest.raises(SystemExit) as caught:
+        main.main()
+    shown = capsys.readouterr()
+    assert caught.value.code == 1
+    assert str(home) in (shown.out + shown.err).replace("\n", "")

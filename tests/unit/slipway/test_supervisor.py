@@ -146,7 +146,7 @@ def test_a_child_that_dies_later_is_started_again(tmp_path: Path) -> None:
     def kill_first(state: State) -> None:
         part = state.parts["service"]
         if state.phase == "ready" and part.process and part.status == "ready":
-            os.kill(part.process.pid if not part.restarts else os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid() if part.restarts else part.process.pid, signal.SIGTERM)
 
     run = Run(tmp_path, python("service", SLEEP), react=kill_first)
     asyncio.run(run.supervisor.run())
@@ -158,7 +158,7 @@ def test_a_child_that_dies_again_and_again_stops_everything(tmp_path: Path) -> N
     def kill(state: State) -> None:
         part = state.parts["service"]
         if part.process and part.status == "ready":
-            os.kill(part.process.pid, signal.SIGKILL)
+            part.process.send(signal.SIGKILL)
 
     run = Run(tmp_path, python("other", SLEEP), python("service", SLEEP), react=kill)
     with pytest.raises(PartFailed, match=f"service was started again {RESTARTS_MAX} times.*SIGKILL"):
@@ -205,3 +205,39 @@ def test_a_replaced_part_is_not_started_but_must_answer(
     assert "connection refused" in str(caught.value)
     assert "DATABASE_URL" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_on_a_disk_that_fills_up_the_parts_are_still_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_home: Path, _state: State) -> None:
+        raise OSError(28, "No space left on device")
+
+    def fill_and_stop(state: State) -> None:
+        monkeypatch.setattr(module, "write_state", full)
+        stop_when_ready(state)
+
+    run = Run(tmp_path, python("service", SLEEP), react=fill_and_stop)
+    asyncio.run(run.supervisor.run())
+    assert run.processes
+    assert all(gone(pid) for pid in run.processes)
+
+
+def test_on_a_full_disk_nothing_is_started(tmp_path: Path) -> None:
+    (tmp_path / "state.json.new").mkdir()  # the state cannot be written
+    run = Run(tmp_path, python("service", SLEEP))
+    with pytest.raises(OSError, match=r"state\.json\.new"):
+        asyncio.run(run.supervisor.run())
+    assert not run.events
+
+
+def test_without_anybody_to_tell_the_parts_are_still_stopped(tmp_path: Path) -> None:
+    def close_the_terminal(state: State) -> None:
+        stop_when_ready(state)
+        raise BrokenPipeError
+
+    run = Run(tmp_path, python("service", SLEEP), react=close_the_terminal)
+    asyncio.run(run.supervisor.run())
+    assert run.supervisor.state.phase == "stopped"
+    assert run.processes
+    assert all(gone(pid) for pid in run.processes)

@@ -42,7 +42,7 @@ def read_choice(home: Path) -> Choice:
     path = home / "model.json"
     try:
         return Choice(**json.loads(path.read_text()))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return BUNDLED
     except (OSError, ValueError, TypeError) as error:
         raise SlipwayError(
