@@ -14,7 +14,7 @@ RUN := .venv/bin
 PACKAGES := cli/src ingest/src libs/kit/src migrations/src services/model-server/src services/rag-api/src
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint format types env-example demo-picture bench-rag setup-dev clean uv
+.PHONY: help setup demo up down test lint format types env-example demo-picture bench-rag calibrate setup-dev clean uv
 
 ##@ Use
 help: ## Print this help
@@ -55,6 +55,9 @@ demo-picture: setup-dev ## Draw docs/demo.svg from a run of the demo
 ##@ Measure
 bench-rag: setup-dev ## Write stage beside LlamaIndex's PGVectorStore; search speed and recall at 20k chunks
 	@UV="$(UV)" $(RUN)/python bench/rag.py
+
+calibrate: setup-dev ## Fit the weights of the evidence to the development questions (while Slipway runs)
+	@$(RUN)/python bench/evidence.py
 
 ##@ Environment
 setup: uv ## Create .venv from the lock

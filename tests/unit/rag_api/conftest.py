@@ -7,7 +7,7 @@ import pytest
 from fakes.answers import FakeDocument, FakeEmbedder, FakeIndex, FakeWriter
 from kit.principal import Principal
 from rag_api.core.answer import Answerer
-from rag_api.core.evidence import FEATURES, Calibration
+from rag_api.core.evidence import FEATURES, Calibration, Evidence
 
 ALICE = Principal("alice", "acme", ("engineering",))
 BOB = Principal("bob", "acme", ("finance",))
@@ -42,4 +42,5 @@ def writer() -> FakeWriter:
 
 @pytest.fixture
 def answerer(index: FakeIndex, writer: FakeWriter) -> Answerer:
-    return Answerer(index, FakeEmbedder(), writer, weights=ON_COVERAGE)
+    embedder = FakeEmbedder()
+    return Answerer(index, embedder, writer, Evidence(embedder, ON_COVERAGE))

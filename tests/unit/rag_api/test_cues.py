@@ -1,10 +1,10 @@
-"""What a question asks for, and whether a sentence has it."""
+"""Numbers, and the nouns that a question is about."""
 
 from __future__ import annotations
 
 import pytest
 
-from rag_api.core.cues import focus, has_wanted, numbers
+from rag_api.core.cues import focus, numbers
 
 
 @pytest.mark.parametrize(
@@ -18,24 +18,6 @@ from rag_api.core.cues import focus, has_wanted, numbers
 )
 def test_numbers_are_read_as_figures(text: str, found: set[str]) -> None:
     assert numbers(text) == found
-
-
-@pytest.mark.parametrize(
-    ("question", "sentence", "has"),
-    [
-        ("How many days do I get?", "You get 25 days.", True),
-        ("How many days do I get?", "You get many days.", False),
-        ("What does the factor for 2023 cost?", "It is there since 2023.", False),
-        ("When does the shift end?", "It ends on Wednesday.", True),
-        ("Who signs firmware?", "It is signed by Hana Kimura.", True),
-        ("Who signs firmware?", "It is signed by somebody.", False),
-        ("May I bring my dog?", "There are 25 days.", None),
-    ],
-)
-def test_a_question_for_a_number_or_a_name_wants_one(
-    question: str, sentence: str, *, has: bool | None
-) -> None:
-    assert has_wanted(question, sentence) is has
 
 
 @pytest.mark.parametrize(

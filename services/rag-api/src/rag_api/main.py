@@ -18,6 +18,7 @@ from rag_api.adapters.postgres_chunks import PostgresChunkIndex
 from rag_api.adapters.postgres_documents import PostgresDocuments
 from rag_api.adapters.valkey import ValkeyLimiter
 from rag_api.core.answer import Answerer, AnswerParameters
+from rag_api.core.evidence import Evidence
 from rag_api.core.limits import Room
 from rag_api.routes import Services, create_router
 from rag_api.settings import Settings
@@ -83,7 +84,9 @@ def build(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         openai_paths=OPENAI_PATHS,
     )
-    answerer = Answerer(PostgresChunkIndex(database), embedder, writer, _parameters(settings))
+    answerer = Answerer(
+        PostgresChunkIndex(database), embedder, writer, Evidence(embedder), _parameters(settings)
+    )
     documents = PostgresDocuments(database)
     app.include_router(
         create_router(Services(answerer, documents, limiter, Room(settings.answers_in_flight_max)))

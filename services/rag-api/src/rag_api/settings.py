@@ -45,9 +45,9 @@ class Settings(DatabaseSettings, RedisSettings, AuthSettings, ModelSettings, Emb
     reads about 200 tokens a second on two cores; give a larger model 4000."""
     answer_tokens_max: int = Field(200, ge=20)
     """What the model may write for one answer. Give a larger model 1000."""
-    evidence_min: float = Field(0.5, ge=0, le=1)
+    evidence_min: float = Field(0.45, ge=0, le=1)
     """The model is asked, and a statement of its believed, if the sentence behind it answers the question with at
     least this probability. A large model judges better than the estimate: give it 0.05."""
-    extraction_min: float = Field(0.5, ge=0, le=1)
+    extraction_min: float = Field(0.45, ge=0, le=1)
     """Where the model proved nothing, sentences are quoted if they answer with at least this probability;
     otherwise the evidence is insufficient. With a large model 1 trusts its silence."""

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from kit.contracts.documents import Answer, Citation, Hit, Statement, Usage
 from kit.principal import Principal
-from rag_api.core.evidence import Calibration, Sentence, weigh
+from rag_api.core.evidence import Evidence, Sentence
 from rag_api.core.excerpts import Excerpt, excerpts
 from rag_api.core.extract import extract
 from rag_api.core.gate import proven
@@ -40,8 +40,8 @@ class AnswerParameters:
 
     passages_max: int = 8
     context_tokens_max: int = 400
-    evidence_min: float = 0.5
-    extraction_min: float = 0.5
+    evidence_min: float = 0.45
+    extraction_min: float = 0.45
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,8 @@ class Answerer:
     index: ChunkIndex
     embedder: Embedder
     writer: Writer
+    evidence: Evidence
     parameters: AnswerParameters = AnswerParameters()
-    weights: Calibration | None = None
-    """Of the evidence; those that come with this version if absent."""
 
     async def answer(
         self, principal: Principal, question: str, *, collection: str | None = None
@@ -73,7 +72,7 @@ class Answerer:
         )
         draft.add_search_timings(found.timings_ms)
         with draft.measuring("evidence"):
-            ranked = await weigh(self.embedder, question, found, self.weights)
+            ranked = await self.evidence.weigh(question, found)
         if ranked and ranked[0].probability >= self.parameters.evidence_min:
             async with aclosing(self._written(draft, question, ranked)) as statements:
                 async for statement in statements:

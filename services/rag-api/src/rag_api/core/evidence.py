@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,11 +18,13 @@ import numpy as np
 
 from kit.contracts.documents import Hit
 from kit.text import terms
-from rag_api.core.cues import focus, has_wanted, numbers
+from rag_api.core.coverage import WordVectors, content_words, coverage
+from rag_api.core.cues import focus, numbers
 from rag_api.core.ports import Embedder
 from rag_api.core.quotes import Span
 from rag_api.core.search import RankedChunk, SearchResult
 from rag_api.core.sentences import split_sentences
+from rag_api.core.wanted import has_wanted
 
 SENTENCES_MAX = 60
 """Sentences that are compared with the question; each is embedded twice."""
@@ -34,9 +36,9 @@ FEATURES = ("in_context", "alone", "coverage", "passage", "kind", "numbers", "fo
 
 in_context  cosine of the question and the sentence behind its heading
 alone       cosine of the question and the sentence
-coverage    share of the question's terms in sentence and heading, each weighted by its rarity
+coverage    share of the question's words in sentence and heading, or words like them, weighted by rarity
 passage     cosine of the question and the whole passage
-kind        1 if it has what the question asks for (a number, a name), -1 if not, 0 if that cannot be told
+kind        1 if it has what the question asks for (a sum, a date, a name), -1 if not, 0 if that cannot be told
 numbers     share of the question's numbers that it lacks
 focus       1 if it has the noun of "which noun …", "how many nouns …", -1 if not, 0 if there is none
 """
@@ -82,28 +84,37 @@ def calibration() -> Calibration:
     return Calibration(ranking, decision, document["bias"])
 
 
-async def weigh(
-    embedder: Embedder, question: str, found: SearchResult, weights: Calibration | None = None
-) -> list[Sentence]:
-    """Return the sentences of the passages found, the likeliest answer first.
+class Evidence:
+    """Weighs what the passages say against a question."""
 
-    Errors: kit.errors.Unavailable if the embedding model is down.
-    """
-    chosen = weights or calibration()
-    units = _units(found, set(terms(question)))
-    if not units:
-        return []
-    texts = [chunk.hit.text[span.start : span.end] for chunk, span in units]
-    headed = [f"{chunk.hit.heading}: {text}" for (chunk, _), text in zip(units, texts, strict=True)]
-    vectors = await embedder.embed([question, *headed, *texts])
-    similarity = np.asarray(vectors[1:] @ vectors[0], dtype=float).reshape(2, len(units))
-    sentences = []
-    for (chunk, span), text, in_context, alone in zip(units, texts, *similarity.tolist(), strict=True):
-        features = _features(question, found.rarity, chunk, text, (in_context, alone))
-        sentences.append(
-            Sentence(chunk.hit, span, features, chosen.rank(features), chosen.probability(features))
-        )
-    return sorted(sentences, key=lambda sentence: -sentence.rank)
+    def __init__(self, embedder: Embedder, weights: Calibration | None = None) -> None:
+        """`weights`: those that come with this version if absent."""
+        self._embedder = embedder
+        self._weights = weights or calibration()
+        self._words = WordVectors(embedder)
+
+    async def weigh(self, question: str, found: SearchResult) -> list[Sentence]:
+        """Return the sentences of the passages found, the likeliest answer first.
+
+        Errors: kit.errors.Unavailable if the embedding model is down.
+        """
+        units = _units(found, set(terms(question)))
+        if not units:
+            return []
+        texts = [chunk.hit.text[span.start : span.end] for chunk, span in units]
+        headed = [f"{chunk.hit.heading}: {text}" for (chunk, _), text in zip(units, texts, strict=True)]
+        vectors = await self._embedder.embed([question, *headed, *texts])
+        similarity = np.asarray(vectors[1:] @ vectors[0], dtype=float).reshape(2, len(units))
+        words = await self._words.of(word for text in [question, *headed] for word in content_words(text))
+        sentences = []
+        for (chunk, span), context, in_context, alone in zip(
+            units, headed, *similarity.tolist(), strict=True
+        ):
+            covered = coverage(question, context, found.rarity, words)
+            features = _features(question, chunk, span, in_context=in_context, alone=alone, covered=covered)
+            rank, probability = self._weights.rank(features), self._weights.probability(features)
+            sentences.append(Sentence(chunk.hit, span, features, rank, probability))
+        return sorted(sentences, key=lambda sentence: -sentence.rank)
 
 
 def _units(found: SearchResult, wanted: set[str]) -> list[tuple[RankedChunk, Span]]:
@@ -131,29 +142,20 @@ def _is_sentence(hit: Hit, span: Span) -> bool:
 
 
 def _features(
-    question: str,
-    rarity: Mapping[str, float],
-    chunk: RankedChunk,
-    text: str,
-    similarity: tuple[float, float],
+    question: str, chunk: RankedChunk, span: Span, *, in_context: float, alone: float, covered: float
 ) -> tuple[float, ...]:
+    text = chunk.hit.text[span.start : span.end]
     context = f"{chunk.hit.heading} {text}"
-    has = set(terms(context))
-    mass = sum(rarity.values())
-    coverage = sum(weight for term, weight in rarity.items() if term in has) / mass if mass else 0.0
     asked = numbers(question)
-    lacking = len(asked - numbers(context)) / len(asked) if asked else 0.0
     nouns = set(focus(question))
-    in_context, alone = similarity
-    passage = in_context if chunk.cosine is None else chunk.cosine
     return (
         in_context,
         alone,
-        coverage,
-        passage,
+        covered,
+        in_context if chunk.cosine is None else chunk.cosine,
         _sign(has_wanted(question, text)),
-        lacking,
-        _sign(nouns <= has if nouns else None),
+        len(asked - numbers(context)) / len(asked) if asked else 0.0,
+        _sign(nouns <= set(terms(context)) if nouns else None),
     )
 
 
