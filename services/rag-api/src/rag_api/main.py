@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields, replace
 
 from fastapi import FastAPI
 
@@ -17,7 +18,7 @@ from rag_api.adapters.llamaindex import LlamaIndexWriter, warm_up
 from rag_api.adapters.postgres_chunks import PostgresChunkIndex
 from rag_api.adapters.postgres_documents import PostgresDocuments
 from rag_api.adapters.valkey import ValkeyLimiter
-from rag_api.core.answer import Answerer, AnswerParameters
+from rag_api.core.answer import LARGE_MODEL, SMALL_MODEL, Answerer, AnswerParameters
 from rag_api.core.evidence import Evidence
 from rag_api.core.limits import Room
 from rag_api.routes import Services, create_router
@@ -36,6 +37,7 @@ def main() -> None:
 
 def build(settings: Settings) -> FastAPI:
     """Return the application. It starts whether or not its dependencies are up, and recovers when they are."""
+    parameters = answer_parameters(settings)
     database = Database(
         settings.database_url.get_secret_value(),
         name="rag-api",
@@ -58,7 +60,7 @@ def build(settings: Settings) -> FastAPI:
         model=settings.model_name,
         api_key=settings.model_api_key.get_secret_value(),
         timeout_seconds=settings.model_timeout_seconds,
-        tokens_max=settings.answer_tokens_max,
+        tokens_max=parameters.answer_tokens_max,
     )
 
     async def embeddings_answer() -> None:
@@ -84,9 +86,7 @@ def build(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         openai_paths=OPENAI_PATHS,
     )
-    answerer = Answerer(
-        PostgresChunkIndex(database), embedder, writer, Evidence(embedder), _parameters(settings)
-    )
+    answerer = Answerer(PostgresChunkIndex(database), embedder, writer, Evidence(embedder), parameters)
     documents = PostgresDocuments(database)
     app.include_router(
         create_router(Services(answerer, documents, limiter, Room(settings.answers_in_flight_max)))
@@ -94,10 +94,8 @@ def build(settings: Settings) -> FastAPI:
     return app
 
 
-def _parameters(settings: Settings) -> AnswerParameters:
-    return AnswerParameters(
-        passages_max=settings.passages_max,
-        context_tokens_max=settings.context_tokens_max,
-        evidence_min=settings.evidence_min,
-        extraction_min=settings.extraction_min,
-    )
+def answer_parameters(settings: Settings) -> AnswerParameters:
+    """Return what is set, and the defaults for the size of the model."""
+    names = (field.name for field in fields(AnswerParameters))
+    chosen = {name: value for name in names if (value := getattr(settings, name)) is not None}
+    return replace(LARGE_MODEL if settings.model_size == "large" else SMALL_MODEL, **chosen)

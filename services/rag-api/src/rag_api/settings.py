@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from kit.settings import (
@@ -40,14 +42,16 @@ class Settings(DatabaseSettings, RedisSettings, AuthSettings, ModelSettings, Emb
 
     passages_max: int = Field(8, ge=1, le=50)
     """Chunks that are searched for an answer."""
-    context_tokens_max: int = Field(400, ge=50)
-    """Passage text in the model's prompt, estimated at 4 characters a token. Small, because the bundled model
-    reads about 200 tokens a second on two cores; give a larger model 4000."""
-    answer_tokens_max: int = Field(200, ge=20)
-    """What the model may write for one answer. Give a larger model 1000."""
-    evidence_min: float = Field(0.45, ge=0, le=1)
-    """The model is asked, and a statement of its believed, if the sentence behind it answers the question with at
-    least this probability. A large model judges better than the estimate: give it 0.05."""
-    extraction_min: float = Field(0.45, ge=0, le=1)
+    model_size: Literal["small", "large"] = "small"
+    """What the chat model can do; it decides the defaults below. small: like the bundled one. large: 1 billion
+    parameters or more. `slipway` says large where another model than the bundled one is chosen."""
+    context_tokens_max: int | None = Field(None, ge=50)
+    """Passage text in the model's prompt, estimated at 4 characters a token. Default: 400 small, 4000 large."""
+    answer_tokens_max: int | None = Field(None, ge=20)
+    """What the model may write for one answer. Default: 80 small, 1000 large."""
+    evidence_min: float | None = Field(None, ge=0, le=1)
+    """The model is asked, and a statement of its believed, if a sentence behind it answers the question with at
+    least this probability. Default: 0.45 small, 0.05 large."""
+    extraction_min: float | None = Field(None, ge=0, le=1)
     """Where the model proved nothing, sentences are quoted if they answer with at least this probability;
-    otherwise the evidence is insufficient. With a large model 1 trusts its silence."""
+    otherwise the evidence is insufficient. Default: 0.45 small, 0.7 large."""

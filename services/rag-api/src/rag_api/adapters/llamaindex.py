@@ -47,7 +47,7 @@ class LlamaIndexWriter:
         model: str,
         api_key: str = "",
         timeout_seconds: float = 120,
-        tokens_max: int = 200,
+        tokens_max: int = 80,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._base_url = base_url

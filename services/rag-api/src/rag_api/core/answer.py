@@ -36,12 +36,22 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AnswerParameters:
-    """See `settings.py` for their meanings."""
+    """What a model is given, and how far it is believed. The meanings are in `settings.py`."""
 
     passages_max: int = 8
     context_tokens_max: int = 400
+    answer_tokens_max: int = 80
     evidence_min: float = 0.45
     extraction_min: float = 0.45
+
+
+SMALL_MODEL = AnswerParameters()
+"""For the bundled model, which reads about 200 tokens a second on two cores, writes 30, and seldom proves anything."""
+LARGE_MODEL = AnswerParameters(
+    context_tokens_max=4000, answer_tokens_max=1000, evidence_min=0.05, extraction_min=0.7
+)
+"""For a model that can write. It judges better than the estimate whether there is evidence, so it is asked on little,
+and where it proves nothing only a sentence that is almost certain is quoted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +97,7 @@ class Answerer:
     ) -> AsyncGenerator[Statement, None]:
         """Yield what the model says, as far as it is proven."""
         sources = excerpts(ranked, tokens_max=self.parameters.context_tokens_max)
-        likely = {
-            (sentence.hit.chunk_id, sentence.span.start)
-            for sentence in ranked
-            if sentence.probability >= self.parameters.evidence_min
-        }
+        likely = [sentence for sentence in ranked if sentence.probability >= self.parameters.evidence_min]
         async with aclosing(self.writer.write(question, [source.prompt for source in sources])) as pieces:
             async for claim in draft.claims(pieces):
                 with draft.measuring("verify"):
@@ -101,15 +107,25 @@ class Answerer:
 
 
 def _checked(
-    draft: _Draft, claim: Claim, sources: list[Excerpt], question: str, likely: set[tuple[int, int]]
+    draft: _Draft, claim: Claim, sources: list[Excerpt], question: str, likely: list[Sentence]
 ) -> Statement | None:
     if not 1 <= claim.source <= len(sources):
         return None
     hit = sources[claim.source - 1].hit
     span = proven(claim, hit, question)
-    if span is None or (hit.chunk_id, span.start) not in likely:
+    if span is None or not any(_overlaps(sentence, hit, span) for sentence in likely):
         return None
     return draft.state(claim.text, hit, span)
+
+
+def _overlaps(sentence: Sentence, hit: Hit, span: Span) -> bool:
+    """Tell if the sentence and the quote share characters of a document; passages of one may overlap."""
+    begin, end = sentence.hit.start + sentence.span.start, sentence.hit.start + sentence.span.end
+    return (
+        sentence.hit.document.id == hit.document.id
+        and begin < hit.start + span.end
+        and hit.start + span.start < end
+    )
 
 
 @dataclass(slots=True)
