@@ -158,6 +158,37 @@ async def test_a_request_that_was_given_up_stops_computing(chat_server: str, str
     assert [answer.status_code for answer in answers] == [200, 200]
 
 
+async def test_eight_at_once_are_all_answered(chat_server: str) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{chat_server}/v1", api_key="none", max_retries=0) as client:
+
+        async def say(city: str) -> str:
+            schema = {"type": "object", "properties": {"city": {"const": city}}, "required": ["city"]}
+            answer_format: Any = {"type": "json_schema", "json_schema": {"name": "city", "schema": schema}}
+            stream = await client.chat.completions.create(
+                model=BUNDLED_CHAT_NAME,
+                messages=CAPITAL,
+                max_tokens=30,
+                stream=True,
+                response_format=answer_format,
+            )
+            return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
+
+        cities = ["London", "Paris", "Rome", "Madrid", "Berlin", "Vienna", "Dublin", "Athens"]
+        answers = await asyncio.gather(*map(say, cities))
+
+    assert [json.loads(answer)["city"] for answer in answers] == cities  # each its own, not its neighbour's
+
+
+def test_a_body_that_is_too_large_is_refused(chat_server: str) -> None:
+    response = httpx.post(
+        f"{chat_server}/v1/chat/completions",
+        content=b"[" + b" " * 9_000_000,
+        headers={"content-type": "application/json"},
+    )
+    assert response.status_code == 413
+    assert response.json()["error"]["code"] == "body_too_large"
+
+
 async def _until_in_flight(client: httpx.AsyncClient, count: int) -> None:
     deadline = time.monotonic() + IDLE_SECONDS_MAX
     while f"model_server_requests_in_flight {count}.0" not in (await client.get("/metrics")).text:
