@@ -51,7 +51,10 @@ def load_config(environment: Mapping[str, str] | None = None) -> Config:
     variables = {**file, **own}
     home = root / Path(variables.get("SLIPWAY_HOME") or ".slipway").expanduser()
     variables["SLIPWAY_HOME"] = str(home)
-    return Config(root=root, home=home, variables={**_chosen_model(home, variables), **variables})
+    variables = {**_chosen_model(home, variables), **variables}
+    if variables.get("MODEL_BASE_URL") or variables.get("MODEL_SERVER_CHAT_MODEL"):
+        variables.setdefault("RAG_API_MODEL_SIZE", "large")  # whoever chooses a model chooses a better one
+    return Config(root=root, home=home, variables=variables)
 
 
 def write_once(path: Path, content: bytes) -> bytes:

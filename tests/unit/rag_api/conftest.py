@@ -16,9 +16,9 @@ EVE = Principal("eve", "globex")
 ON_COVERAGE = Calibration(
     ranking=tuple(float(name == "coverage") for name in FEATURES),
     decision=tuple(20.0 * (name == "coverage") for name in FEATURES),
-    bias=-10.0,
+    bias=-18.0,
 )
-"""A sentence that has more than half of the question's terms answers it."""
+"""A sentence that has more than 90 % of the question's words answers it."""
 
 LEAVE = FakeDocument(
     "leave.md",

@@ -62,6 +62,13 @@ def test_the_key_of_the_chosen_endpoint_is_never_sent_to_another(root: Path) -> 
     assert not loaded.get("MODEL_NAME")
 
 
+def test_a_chosen_model_is_taken_for_a_large_one_unless_said_otherwise(root: Path) -> None:
+    assert not config.load_config({}).get("RAG_API_MODEL_SIZE")
+    choose(root, kind="gguf", path="/models/better.gguf", model="better")
+    assert config.load_config({}).get("RAG_API_MODEL_SIZE") == "large"
+    assert config.load_config({"RAG_API_MODEL_SIZE": "small"}).get("RAG_API_MODEL_SIZE") == "small"
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"kind": "remote"}'])
 def test_a_broken_choice_is_reported_with_the_way_out(root: Path, text: str) -> None:
     choose(root)

@@ -17,6 +17,13 @@ WORDS_KEPT_MAX = 20_000
 LIKENESS_MIN = 0.3
 """Cosine at which two words have nothing in common: unrelated English words are about as near."""
 
+_ASKING = frozenset(
+    """
+    can could exactly get gets got many may might much must need please shall should tell
+    """.split()  # noqa: SIM905
+)
+"""Words that ask and say nothing of what is asked for. In a small corpus they are rare, and would weigh most."""
+
 Vector = npt.NDArray[np.float32]
 
 
@@ -44,7 +51,8 @@ class WordVectors:
 
 def content_words(text: str) -> list[str]:
     """Return the words and figures of `text` that say something, in lower case."""
-    return [word for word in re.findall(r"[^\W\d_]+|\d[\d.,:]*", text.lower()) if terms(word)]
+    words = re.findall(r"[^\W\d_]+|\d[\d.,:]*", text.lower())
+    return [word for word in words if word not in _ASKING and terms(word)]
 
 
 def coverage(question: str, text: str, rarity: Mapping[str, float], vectors: Mapping[str, Vector]) -> float:
