@@ -181,3 +181,41 @@ async def test_the_prompt_holds_no_more_passages_than_its_budget(
     assert len(passages) >= 1
     assert sum(map(len, passages)) <= 100 * 4 + 20
     assert passages[0].startswith("[1] ")
+
+
+@pytest.mark.parametrize(
+    ("first_quote", "stopped"),
+    [("1.1.1." * 40, True), ("Full-time employees receive " + "so much of it, " * 20, True), (QUOTE, False)],
+    ids=["made up", "made up at length", "word for word"],
+)
+async def test_a_model_that_makes_up_its_quote_is_not_listened_to_any_longer(
+    answerer: Answerer, writer: FakeWriter, first_quote: str, stopped: bool
+) -> None:
+    writer.text = said((1, first_quote, "No."), (1, QUOTE, "Nobody knows."), (1, QUOTE, "Nobody knows."))
+    result = await answer(answerer)
+    assert result.answer == f"“{QUOTE}” [1]"
+    assert (result.usage == writer.usage) is not stopped
+    assert 0 < result.usage.completion_tokens < len(writer.text) / 7
+
+
+async def test_a_model_that_has_proven_something_may_be_wrong_afterwards(
+    answerer: Answerer, writer: FakeWriter
+) -> None:
+    first, last = "Employees receive 25 days of vacation.", "They receive 25 days of paid vacation."
+    writer.text = said((1, QUOTE, first), (1, "1.1.1." * 40, "No."), (1, QUOTE, last))
+    assert (await answer(answerer)).answer == f"{first} [1] {last} [1]"
+    assert (await answer(answerer)).usage == writer.usage
+
+
+async def test_a_second_sentence_is_quoted_only_if_it_speaks_of_what_the_first_leaves_out(
+    index: FakeIndex, answerer: Answerer
+) -> None:
+    form = "Hand in form F-2 for parental leave. Parental leave is announced ten weeks before. Leave is good."
+    index.documents = [FakeDocument("leave.md", form)]
+    willing = replace(answerer, parameters=AnswerParameters(evidence_min=1, extraction_min=0))
+    both = await answer(willing, "Which form announces parental leave?")
+    assert both.answer == (
+        "“Hand in form F-2 for parental leave.” [1] “Parental leave is announced ten weeks before.” [2]"
+    )
+    one = await answer(willing, "When is parental leave announced?")
+    assert one.answer == "“Parental leave is announced ten weeks before.” [1]"

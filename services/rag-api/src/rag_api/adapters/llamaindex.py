@@ -17,6 +17,7 @@ from pydantic import PrivateAttr
 
 from kit.contracts.documents import Usage
 from kit.errors import Misbehaved, Unavailable
+from rag_api.core.excerpts import CHARACTERS_PER_TOKEN
 from rag_api.core.statements import answer_schema
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class LlamaIndexWriter:
         self._client = httpx.AsyncClient(timeout=timeout_seconds, headers=headers, transport=transport)
 
     async def write(self, question: str, passages: Sequence[str]) -> AsyncGenerator[str | Usage, None]:
-        """Yield the model's text in pieces as it comes, then what it used.
+        """Yield about what the prompt takes, the model's text in pieces as it comes, then what it used.
 
         Errors: ModelUnavailable (retryable), ModelMisbehaved.
         """
@@ -66,11 +67,13 @@ class LlamaIndexWriter:
 
         await asyncio.to_thread(warm_up)
         llm = self._llm(sources=len(passages))
+        yield _estimate(question, passages)
         try:
             response: Any = await _synthesizer(llm).asynthesize(question, _nodes(passages))
-            async for piece in response.response_gen:
-                if piece:
-                    yield piece
+            async with aclosing(response.response_gen) as pieces:
+                async for piece in pieces:
+                    if piece:
+                        yield piece
         except (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError) as error:
             raise ModelUnavailable(f"The chat model at {self._base_url} does not answer.") from error
         except httpx.HTTPError as error:
@@ -158,6 +161,13 @@ def _prompt() -> ChatPromptTemplate:
             ChatMessage(content=(folder / "user.md").read_text("utf-8").strip(), role=MessageRole.USER),
         ]
     )
+
+
+def _estimate(question: str, passages: Sequence[str]) -> Usage:
+    """Guess the prompt's tokens: the endpoint tells them at the end, which is not awaited if the text is no use."""
+    read = [question, *passages, *(message.content or "" for message in _prompt().message_templates)]
+    tokens = sum(map(len, read)) // CHARACTERS_PER_TOKEN
+    return Usage(prompt_tokens=tokens, total_tokens=tokens)
 
 
 def _synthesizer(llm: OpenAILike) -> BaseSynthesizer:

@@ -14,11 +14,11 @@ from kit.principal import Principal
 from rag_api.core.evidence import Evidence, Sentence
 from rag_api.core.excerpts import Excerpt, excerpts
 from rag_api.core.extract import extract
-from rag_api.core.gate import proven
+from rag_api.core.gate import is_made_up, proven
 from rag_api.core.ports import ChunkIndex, Embedder
 from rag_api.core.quotes import Span
 from rag_api.core.search import search
-from rag_api.core.statements import Claim, read_claims
+from rag_api.core.statements import Claim, ClaimReader
 
 INSUFFICIENT = "The documents that you may read do not hold enough evidence to answer this question."
 
@@ -27,8 +27,9 @@ class Writer(Protocol):
     """A chat model that writes an answer from passages."""
 
     def write(self, question: str, passages: Sequence[str]) -> AsyncGenerator[str | Usage, None]:
-        """Yield JSON (see core.statements) in pieces, then what it used.
+        """Yield about what it uses, then JSON (see core.statements) in pieces, then exactly what it used.
 
+        Whoever has read enough closes the generator, which stops the model.
         Errors: kit.errors.Unavailable (retryable), kit.errors.Misbehaved.
         """
         ...
@@ -84,48 +85,61 @@ class Answerer:
         with draft.measuring("evidence"):
             ranked = await self.evidence.weigh(question, found)
         if ranked and ranked[0].probability >= self.parameters.evidence_min:
-            async with aclosing(self._written(draft, question, ranked)) as statements:
+            async with aclosing(self._written(draft, question, ranked, found.hits)) as statements:
                 async for statement in statements:
                     yield statement
         if not draft.statements:
-            for sentence in extract(ranked, probability_min=self.parameters.extraction_min):
+            for sentence in extract(question, ranked, probability_min=self.parameters.extraction_min):
                 yield draft.quote(sentence)
         yield draft.finished()
 
     async def _written(
-        self, draft: _Draft, question: str, ranked: list[Sentence]
+        self, draft: _Draft, question: str, ranked: list[Sentence], hits: list[Hit]
     ) -> AsyncGenerator[Statement, None]:
-        """Yield what the model says, as far as it is proven."""
-        sources = excerpts(ranked, tokens_max=self.parameters.context_tokens_max)
-        likely = [sentence for sentence in ranked if sentence.probability >= self.parameters.evidence_min]
-        async with aclosing(self.writer.write(question, [source.prompt for source in sources])) as pieces:
-            async for claim in draft.claims(pieces):
-                with draft.measuring("verify"):
-                    statement = _checked(draft, claim, sources, question, likely)
-                if statement:
-                    yield statement
+        """Yield what the model says, as far as it is proven. A model that makes up its first quote is stopped."""
+        sources = excerpts(ranked, hits, tokens_max=self.parameters.context_tokens_max)
+        prompts = [source.prompt for source in sources]
+        claims = ClaimReader()
+        async with aclosing(self.writer.write(question, prompts)) as pieces:
+            async for piece in draft.timed(pieces):
+                for claim in claims.read(piece):
+                    with draft.measuring("verify"):
+                        statement = self._checked(draft, claim, sources, question, ranked)
+                    if statement:
+                        yield statement
+                if not draft.statements and _is_lost(claims, sources):
+                    return
+
+    def _checked(
+        self, draft: _Draft, claim: Claim, sources: list[Excerpt], question: str, ranked: list[Sentence]
+    ) -> Statement | None:
+        if not 1 <= claim.source <= len(sources):
+            return None
+        hit = sources[claim.source - 1].hit
+        span = proven(claim, hit, question)
+        if span is None or not self._is_evidence(hit, span, ranked):
+            return None
+        return draft.state(claim.text, hit, span)
+
+    def _is_evidence(self, hit: Hit, span: Span, ranked: list[Sentence]) -> bool:
+        """Tell if the quoted place has a sentence that is likely enough to answer; passages may overlap."""
+        if self.parameters.evidence_min == 0:
+            return True
+        start, end = hit.start + span.start, hit.start + span.end
+        return any(
+            sentence.probability >= self.parameters.evidence_min
+            and sentence.hit.document.id == hit.document.id
+            and sentence.hit.start + sentence.span.start < end
+            and start < sentence.hit.start + sentence.span.end
+            for sentence in ranked
+        )
 
 
-def _checked(
-    draft: _Draft, claim: Claim, sources: list[Excerpt], question: str, likely: list[Sentence]
-) -> Statement | None:
-    if not 1 <= claim.source <= len(sources):
-        return None
-    hit = sources[claim.source - 1].hit
-    span = proven(claim, hit, question)
-    if span is None or not any(_overlaps(sentence, hit, span) for sentence in likely):
-        return None
-    return draft.state(claim.text, hit, span)
-
-
-def _overlaps(sentence: Sentence, hit: Hit, span: Span) -> bool:
-    """Tell if the sentence and the quote share characters of a document; passages of one may overlap."""
-    begin, end = sentence.hit.start + sentence.span.start, sentence.hit.start + sentence.span.end
-    return (
-        sentence.hit.document.id == hit.document.id
-        and begin < hit.start + span.end
-        and hit.start + span.start < end
-    )
+def _is_lost(claims: ClaimReader, sources: list[Excerpt]) -> bool:
+    match claims.unfinished_quote():
+        case (source, quote) if 1 <= source <= len(sources):
+            return is_made_up(quote, sources[source - 1].hit)
+    return False
 
 
 @dataclass(slots=True)
@@ -167,23 +181,19 @@ class _Draft:
         self.statements.append(statement)
         return statement
 
-    async def claims(self, pieces: AsyncIterator[str | Usage]) -> AsyncIterator[Claim]:
-        """Pass on the claims in the model's text, and keep its usage and the time it took."""
-
-        async def text() -> AsyncIterator[str]:
-            while True:
-                with self.measuring("model"):
-                    piece = await anext(pieces, None)
-                match piece:
-                    case None:
-                        return
-                    case Usage():
-                        self.usage = piece
-                    case str():
-                        yield piece
-
-        async for claim in read_claims(text()):
-            yield claim
+    async def timed(self, pieces: AsyncIterator[str | Usage]) -> AsyncIterator[str]:
+        """Pass on the model's text, and keep its usage and the time it took."""
+        while True:
+            with self.measuring("model"):
+                piece = await anext(pieces, None)
+            match piece:
+                case None:
+                    return
+                case Usage():
+                    self.usage = piece
+                case str():
+                    self.usage = _one_more(self.usage)
+                    yield piece
 
     def finished(self) -> Answer:
         self.timings_ms["total"] = round((time.perf_counter() - self.started) * 1000, 1)
@@ -210,3 +220,12 @@ class _Draft:
         finally:
             elapsed = (time.perf_counter() - began) * 1000
             self.timings_ms[stage] = round(self.timings_ms.get(stage, 0.0) + elapsed, 1)
+
+
+def _one_more(usage: Usage) -> Usage:
+    """Count a piece of text as a token: right for most engines, and the exact count follows if they may finish."""
+    return Usage(
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens + 1,
+        total_tokens=usage.total_tokens + 1,
+    )

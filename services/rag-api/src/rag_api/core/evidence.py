@@ -26,8 +26,8 @@ from rag_api.core.search import RankedChunk, SearchResult
 from rag_api.core.sentences import split_sentences
 from rag_api.core.wanted import has_wanted
 
-SENTENCES_MAX = 60
-"""Sentences that are compared with the question; each is embedded twice."""
+SENTENCES_MAX = 30
+"""Sentences that are compared with the question; each is embedded twice. Twice as many found no more answers."""
 WORDS_MIN = 3
 """A unit of fewer words is a heading or a label, and no sentence."""
 

@@ -28,27 +28,30 @@ class Excerpt:
         return f"[{self.number}] {self.hit.heading}\n{self.hit.text[self.span.start : self.span.end]}"
 
 
-def excerpts(ranked: list[Sentence], *, tokens_max: int) -> list[Excerpt]:
-    """Return the passages of the likeliest sentences, whole while there is room, then cut around the sentence."""
+def excerpts(ranked: list[Sentence], hits: list[Hit], *, tokens_max: int) -> list[Excerpt]:
+    """Return the passages of the likeliest sentences, then the other `hits`, as long as there is room.
+
+    A passage is whole if it fits, else cut around its likeliest sentence, or to its first units.
+    """
     room = tokens_max * CHARACTERS_PER_TOKEN
     chosen: list[Excerpt] = []
     seen: set[int] = set()
-    for sentence in ranked:
-        if sentence.hit.chunk_id in seen:
+    for hit, start in [*((s.hit, s.span.start) for s in ranked), *((hit, 0) for hit in hits)]:
+        if hit.chunk_id in seen:
             continue
         if chosen and room < EXCERPT_CHARACTERS_MIN:
             break
-        seen.add(sentence.hit.chunk_id)
-        span = _cut(sentence, room)
-        chosen.append(Excerpt(len(chosen) + 1, sentence.hit, span))
-        room -= span.end - span.start + len(sentence.hit.heading)
+        seen.add(hit.chunk_id)
+        span = _cut(hit.text, start, room)
+        chosen.append(Excerpt(len(chosen) + 1, hit, span))
+        room -= span.end - span.start + len(hit.heading)
     return chosen
 
 
-def _cut(sentence: Sentence, room: int) -> Span:
-    """Widen the sentence by whole units, in turn behind and before it, while they fit."""
-    units = split_sentences(sentence.hit.text)
-    first = last = next(i for i, unit in enumerate(units) if unit.start <= sentence.span.start < unit.end)
+def _cut(text: str, start: int, room: int) -> Span:
+    """Widen the unit at `start` by whole units, in turn behind and before it, while they fit."""
+    units = split_sentences(text)
+    first = last = next(i for i, unit in enumerate(units) if start < unit.end)
     grows = True
     while grows:
         grows = False

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from kit.text import terms
 from rag_api.core.evidence import Sentence
 
 SENTENCES_MAX = 2
-"""The likeliest sentence, and a second one if it is likely too."""
+"""The likeliest sentence, and one that speaks of what it leaves out."""
 
 
-def extract(ranked: list[Sentence], *, probability_min: float) -> list[Sentence]:
-    """Return the sentences to quote, none if the likeliest one is not likely enough.
+def extract(question: str, ranked: list[Sentence], *, probability_min: float) -> list[Sentence]:
+    """Return the sentences to quote, the likeliest first; none if it is not likely enough.
 
-    Two sentences of one passage are given in reading order.
+    Another one is given if it is likely too and has words of the question that those before it lack, as for a
+    question that asks two things.
     """
-    if not ranked or ranked[0].probability < probability_min:
-        return []
-    chosen = [sentence for sentence in ranked[:SENTENCES_MAX] if sentence.probability >= probability_min]
-    if len({sentence.hit.chunk_id for sentence in chosen}) == 1:
-        chosen.sort(key=lambda sentence: sentence.span.start)
+    chosen: list[Sentence] = []
+    open_terms = set(terms(question))
+    for sentence in ranked:
+        if sentence.probability < probability_min or len(chosen) == SENTENCES_MAX:
+            break
+        has = set(terms(f"{sentence.hit.heading} {sentence.text}"))
+        if not chosen or open_terms & has:
+            chosen.append(sentence)
+            open_terms -= has
     return chosen

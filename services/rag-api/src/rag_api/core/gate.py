@@ -11,8 +11,10 @@ from rag_api.core.quotes import Span, find_quote
 from rag_api.core.sentences import enclosing, split_sentences
 from rag_api.core.statements import Claim
 
-SUPPORT_MIN = 0.6
+SUPPORT_MIN = 0.5
 """Share of a statement's content words that must stand in the quote, its heading or the question."""
+MISQUOTED_CHARACTERS_MAX = 20
+"""A quote may be wrong for as long as it was right, and this much longer, before it is made up."""
 NEAR_TERMS = 3
 """A number's neighbours in a statement must be its neighbours in the quote too, this many words apart at most."""
 
@@ -40,6 +42,15 @@ def proven(claim: Claim, hit: Hit, question: str) -> Span | None:
         and bool(_NEGATION.search(claim.text)) == bool(_NEGATION.search(hit.text[found.start : found.end]))
     )
     return span if holds else None
+
+
+def is_made_up(unfinished: str, hit: Hit) -> bool:
+    """Tell if a quote that is still being written has been wrong for longer than it was right.
+
+    A weak model that has lost the passage does not find back: it repeats itself to the end of its tokens.
+    """
+    right = (len(unfinished) - MISQUOTED_CHARACTERS_MAX) // 2
+    return right > 0 and find_quote(unfinished[:right], hit.text) is None
 
 
 def _words_hold(statement: str, evidence: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,11 @@ STATEMENTS_MAX = 8
 
 # Not the object around the statements: it is complete only at the end.
 _INNER_OBJECT = re.compile(r'\{\s*"(?!statements")')
+_QUOTE_BEGUN = re.compile(
+    r'"source"\s*:\s*(?P<source>\d+)\s*,\s*"quote"\s*:\s*'
+    r'"(?P<quote>(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*)(?:\\u?[0-9a-fA-F]{0,3})?\Z'
+)
+_DECODER = json.JSONDecoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +49,31 @@ def answer_schema(sources: int) -> dict[str, Any]:
     }
 
 
-async def read_claims(pieces: AsyncIterator[str]) -> AsyncIterator[Claim]:
-    """Yield the claims in a growing JSON text. Whatever is no claim is passed over: a model that was not held
-    to the schema writes fences and explanations around it."""
-    decoder = json.JSONDecoder()
-    buffer = ""
-    at = 0
-    async for piece in pieces:
-        buffer += piece
-        while begin := _INNER_OBJECT.search(buffer, at):
+class ClaimReader:
+    """Reads the claims in a growing JSON text. Whatever is no claim is passed over: a model that was not held to
+    the schema writes fences and explanations around it."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._at = 0
+
+    def read(self, piece: str) -> list[Claim]:
+        """Return the claims that `piece` completes."""
+        self._text += piece
+        claims = []
+        while begin := _INNER_OBJECT.search(self._text, self._at):
             try:
-                value, at = decoder.raw_decode(buffer, begin.start())
+                value, self._at = _DECODER.raw_decode(self._text, begin.start())
             except json.JSONDecodeError:
                 break  # not complete yet
-            claim = _claim(value)
-            if claim:
-                yield claim
+            if claim := _claim(value):
+                claims.append(claim)
+        return claims
+
+    def unfinished_quote(self) -> tuple[int, str] | None:
+        """Return the source and the words so far of a quote that is being written, None if none is."""
+        begun = _QUOTE_BEGUN.search(self._text, self._at)
+        return (int(begun["source"]), json.loads(f'"{begun["quote"]}"')) if begun else None
 
 
 def _claim(value: Any) -> Claim | None:
