@@ -19,7 +19,7 @@ from rag_api.core.documents import Position
 from rag_api.core.ports import Neighbour, Passage, Survey, Vectors, VectorSpace
 from rag_api.core.search import CollectionNotFound
 
-DIMENSIONS = 256
+DIMENSIONS = 4096
 NAMESPACE = UUID("5f0c9f3e-3c52-4b0e-9b0a-000000000000")
 COLLECTION = "default"
 
