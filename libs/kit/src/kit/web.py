@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.exceptions import HTTPException
 
+from kit.callers import CLIENT_CLOSED_REQUEST, CallerLeft
 from kit.errors import AppError, BadRequest, NotFound, Unprocessable
 from kit.identity import TokenVerifier
 from kit.middleware import Authenticate, LimitBody, Observe
@@ -80,6 +81,7 @@ def create_app(
 
     for kind in (AppError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, on_error)
+    app.add_exception_handler(CallerLeft, lambda *_: Response(status_code=CLIENT_CLOSED_REQUEST))
     _add_health_routes(app, checks, watched or {}, registry)
     # The last one added is the outermost: observe everything, then refuse strangers, then refuse floods.
     app.add_middleware(LimitBody, bytes_max=body_bytes_max, render=render)

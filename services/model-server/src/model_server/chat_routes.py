@@ -13,21 +13,14 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from prometheus_client import CollectorRegistry, Histogram
 
+from kit.callers import unless_caller_leaves
 from kit.errors import AppError
 from model_server import bodies
 from model_server.chat_engine import ChatEngine, Chunk
 from model_server.chat_requests import ChatRequest
 from model_server.completions import collect
 from model_server.errors import InvalidRequest
-from model_server.serving import (
-    CLIENT_CLOSED_REQUEST,
-    CallerLeft,
-    Queue,
-    api_router,
-    require_model,
-    token_counter,
-    unless_caller_leaves,
-)
+from model_server.serving import Queue, api_router, require_model, token_counter
 
 log = structlog.get_logger()
 
@@ -73,13 +66,10 @@ def chat_router(
                 code="tools_unsupported",
             )
         chunks = answer(asked.engine_body(system_message=system_message))
-        try:
-            if not asked.stream:
-                return JSONResponse(await unless_caller_leaves(request, collect(chunks)))
-            # The first chunk is awaited here, so that an error before it has its own status.
-            first = await unless_caller_leaves(request, anext(chunks))
-        except CallerLeft:
-            return Response(status_code=CLIENT_CLOSED_REQUEST)
+        if not asked.stream:
+            return JSONResponse(await unless_caller_leaves(request, collect(chunks)))
+        # The first chunk is awaited here, so that an error before it has its own status.
+        first = await unless_caller_leaves(request, anext(chunks))
         return StreamingResponse(
             _events(first, chunks, usage=asked.wants_usage), media_type="text/event-stream"
         )

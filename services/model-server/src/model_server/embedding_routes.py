@@ -11,17 +11,15 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ConfigDict, Field
 
+from kit.callers import unless_caller_leaves
 from model_server import bodies
 from model_server.embedding_engine import DIMENSIONS, EmbeddingEngine, Vectors
 from model_server.errors import InvalidRequest, RequestTimedOut
 from model_server.serving import (
-    CLIENT_CLOSED_REQUEST,
-    CallerLeft,
     Queue,
     api_router,
     require_model,
     token_counter,
-    unless_caller_leaves,
 )
 
 Text = Annotated[str, Field(min_length=1)]
@@ -95,10 +93,7 @@ def embedding_router(
                 f"{len(asked.inputs)} inputs are more than the {inputs_max} that one request may have.",
                 param="input",
             )
-        try:
-            return JSONResponse(await unless_caller_leaves(request, embed(asked)))
-        except CallerLeft:
-            return Response(status_code=CLIENT_CLOSED_REQUEST)
+        return JSONResponse(await unless_caller_leaves(request, embed(asked)))
 
     return router
 

@@ -1,13 +1,12 @@
-"""What both processes' routes share: the key, a place in the queue, callers that leave, the model's card."""
+"""What both processes' routes share: the key, a place in the queue, the model's card."""
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -16,15 +15,6 @@ from kit.errors import Overloaded
 from model_server.errors import InvalidApiKey, ModelNotFound
 
 RETRY_AFTER_SECONDS = 2
-
-CLIENT_CLOSED_REQUEST = 499
-"""nginx's status for it; nobody is there to see it but the log and the metrics."""
-
-Result = TypeVar("Result")
-
-
-class CallerLeft(Exception):
-    """The client closed the connection before it had an answer."""
 
 
 class Queue:
@@ -52,27 +42,6 @@ class Queue:
         finally:
             self._requests -= 1
             self._gauge.set(self._requests)
-
-
-async def unless_caller_leaves(request: Request, work: Awaitable[Result]) -> Result:
-    """Return what `work` returns; cancel it and raise CallerLeft if the client closes the connection."""
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise CallerLeft
-        return task.result()
-    finally:
-        for unfinished in (task, gone):
-            unfinished.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await unfinished
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def api_router(*, api_key: str, name: str, context_tokens: int) -> APIRouter:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
+from kit.callers import unless_caller_leaves
 from kit.contracts.documents import (
     Answer,
     AnswerRequest,
@@ -73,13 +74,15 @@ def _add_search(router: APIRouter, services: Services) -> None:
 
 def _add_answer(router: APIRouter, services: Services) -> None:
     @router.post("/answer", response_model=Answer)
-    async def answer(request: AnswerRequest, caller: Caller) -> Answer | StreamingResponse:
+    async def answer(
+        request: AnswerRequest, caller: Caller, connection: Request
+    ) -> Answer | StreamingResponse:
         """Answer a question with citations; with `stream`, as events: any number of `statement`, then one `done`
         or one `error`."""
         events = _answering(services, caller, request.question, request.collection)
         if not request.stream:
-            return await _last(events)
-        return _sse(_answer_events(await _begun(events)))
+            return await unless_caller_leaves(connection, _last(events))
+        return _sse(_answer_events(await unless_caller_leaves(connection, _begun(events))))
 
 
 def _add_chat(router: APIRouter, services: Services) -> None:
@@ -89,13 +92,15 @@ def _add_chat(router: APIRouter, services: Services) -> None:
         return chat.MODELS
 
     @router.post("/chat/completions", response_model=ChatCompletion)
-    async def chat_completions(request: ChatRequest, caller: Caller) -> ChatCompletion | StreamingResponse:
+    async def chat_completions(
+        request: ChatRequest, caller: Caller, connection: Request
+    ) -> ChatCompletion | StreamingResponse:
         """Answer the last user message, in OpenAI's shape."""
         question = chat.question_of(request)
         events = _answering(services, caller, question, request.collection)
         if not request.stream:
-            return chat.completion(request, await _last(events))
-        return _sse(_chat_events(request, await _begun(events)))
+            return chat.completion(request, await unless_caller_leaves(connection, _last(events)))
+        return _sse(_chat_events(request, await unless_caller_leaves(connection, _begun(events))))
 
 
 def _add_documents(router: APIRouter, services: Services) -> None:
