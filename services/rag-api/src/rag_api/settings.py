@@ -51,7 +51,7 @@ class Settings(DatabaseSettings, RedisSettings, AuthSettings, ModelSettings, Emb
     """What the model may write for one answer. Default: 80 small, 1000 large."""
     evidence_min: float | None = Field(None, ge=0, le=1)
     """The model is asked, and a statement of its believed, if a sentence behind it answers the question with at
-    least this probability. Default: 0.45 small, 0.05 large."""
+    least this probability. Default: 0.35 small, 0.05 large."""
     extraction_min: float | None = Field(None, ge=0, le=1)
     """Where the model proved nothing, sentences are quoted if they answer with at least this probability;
-    otherwise the evidence is insufficient. Default: 0.45 small, 0.7 large."""
+    otherwise the evidence is insufficient. Default: 0.35 small, 0.7 large."""

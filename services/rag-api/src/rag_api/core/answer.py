@@ -42,8 +42,8 @@ class AnswerParameters:
     passages_max: int = 8
     context_tokens_max: int = 400
     answer_tokens_max: int = 80
-    evidence_min: float = 0.45
-    extraction_min: float = 0.45
+    evidence_min: float = 0.35
+    extraction_min: float = 0.35
 
 
 SMALL_MODEL = AnswerParameters()
