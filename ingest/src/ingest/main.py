@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from ingest.adapters.console import LiveProgress, print_report
+from ingest.adapters.sources.removed import RemovedSource
 from ingest.core.access import allow_list
 from ingest.core.chunking import Limits
 from ingest.core.documents import BrokenAccessRules, SourceUnreadable
@@ -24,12 +26,14 @@ from ingest.core.reconcile import Options, reconcile
 from ingest.core.report import Report
 from ingest.settings import Settings
 from kit.contracts.documents import CollectionName
-from kit.db import PrivilegedRole
 from kit.errors import AppError
 
-DONE, DOWN, WRONG, SOME_FAILED = 0, 1, 2, 3
+if TYPE_CHECKING:
+    from kit.db import Database  # imports SQLAlchemy: `--help` should not
+
+DONE, DOWN, WRONG, SOME_FAILED, STOPPED = 0, 1, 2, 3, 130
 """Exit codes: all went well; a dependency is down or refuses; the request or a source is wrong and nothing was
-changed; some documents could not be read and the rest is done."""
+changed; some documents could not be read and the rest is done; stopped by Ctrl-C."""
 
 # What both `slipway ingest` and `python -m ingest` take.
 Sources = Annotated[
@@ -41,6 +45,7 @@ Allow = Annotated[
     list[str] | None,
     typer.Option(help="Who may read what access.toml does not rule: tenant, group:NAME, user:NAME. [tenant]"),
 ]
+Remove = Annotated[bool, typer.Option("--remove", help="Take out everything that came from these sources.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
@@ -52,13 +57,14 @@ class WrongRequest(Exception):
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to ingest (folders, http(s) URLs, or sources of the caller's own making), where to, and who may read
-    what no rule matches."""
+    what no rule matches. With `remove` the sources count as empty, whether they still exist or not."""
 
     sources: Sequence[str | Source]
     collection: str = "default"
     tenant: str = "acme"
     allow: Sequence[str] = ("tenant",)
     dry_run: bool = False
+    remove: bool = False
 
 
 def run(request: Request, environment: Mapping[str, str], *, as_json: bool = False) -> int:
@@ -70,9 +76,12 @@ def run(request: Request, environment: Mapping[str, str], *, as_json: bool = Fal
     except (WrongRequest, SourceUnreadable, BrokenAccessRules) as error:
         print(f"ingest: {error}", file=sys.stderr)  # noqa: T201 - the command's output
         return WRONG
-    except (AppError, PrivilegedRole) as error:
+    except AppError as error:
         print(f"ingest: {error}", file=sys.stderr)  # noqa: T201 - the command's output
         return DOWN
+    except KeyboardInterrupt:
+        print("ingest: Stopped. What was written is complete; run this again to go on.", file=sys.stderr)  # noqa: T201 - the command's output
+        return STOPPED
     if as_json:
         print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))  # noqa: T201 - the command's output
     else:
@@ -88,29 +97,22 @@ async def ingest(request: Request, progress: Progress, environment: Mapping[str,
     settings = _settings(environment)
     options = _options(request, settings)
     async with AsyncExitStack() as stack:
-        sources = [
-            _source(source, settings) if isinstance(source, str) else source
-            for source in dict.fromkeys(request.sources)
-        ]
-        for source in sources:
+        sources: dict[str, Source] = {}
+        for given in request.sources:
+            source = _source(given, settings) if isinstance(given, str) else given
             stack.push_async_callback(source.aclose)
-        return await _run(sources, options, settings, progress)
+            sources[source.name] = RemovedSource(source.name) if request.remove else source
+        return await _run(list(sources.values()), options, settings, progress)
 
 
 async def _run(sources: Sequence[Source], options: Options, settings: Settings, progress: Progress) -> Report:
     from ingest.adapters.embedding import ModelEmbedder
     from ingest.adapters.postgres import PostgresStore
-    from ingest.adapters.readers.documents import DocumentReader
-    from kit.db import Database
+    from ingest.adapters.readers.processes import ReaderProcesses
     from kit.embeddings import EmbeddingClient
 
     async with AsyncExitStack() as stack:
-        database = Database(
-            settings.database_url.get_secret_value(),
-            name="ingest",
-            pool_size_max=1,
-            statement_timeout_seconds=settings.statement_timeout_seconds,
-        )
+        database = _database(settings)
         stack.push_async_callback(database.aclose)
         client = EmbeddingClient(
             base_url=settings.embedding_base_url,
@@ -119,6 +121,12 @@ async def _run(sources: Sequence[Source], options: Options, settings: Settings, 
             timeout_seconds=settings.embedding_timeout_seconds,
         )
         stack.push_async_callback(client.aclose)
+        reader = ReaderProcesses(
+            processes_max=min(settings.reads_at_once, os.cpu_count() or 1),
+            seconds_max=settings.read_seconds_max,
+            memory_bytes_max=settings.read_memory_bytes_max,
+        )
+        stack.push_async_callback(reader.aclose)
         return await reconcile(
             sources,
             store=PostgresStore(
@@ -127,7 +135,7 @@ async def _run(sources: Sequence[Source], options: Options, settings: Settings, 
                 lock_timeout_seconds=settings.lock_timeout_seconds,
                 index_timeout_seconds=settings.index_timeout_seconds,
             ),
-            reader=DocumentReader(),
+            reader=reader,
             embedder=ModelEmbedder(
                 client,
                 progress=progress,
@@ -138,6 +146,24 @@ async def _run(sources: Sequence[Source], options: Options, settings: Settings, 
             progress=progress,
             options=options,
         )
+
+
+def _database(settings: Settings) -> Database:
+    from sqlalchemy.exc import ArgumentError
+
+    from kit.db import Database
+
+    try:
+        return Database(
+            settings.database_url.get_secret_value(),
+            name="ingest",
+            pool_size_max=1,  # a run holds its collection on one connection
+            statement_timeout_seconds=settings.statement_timeout_seconds,
+        )
+    except (ArgumentError, ValueError) as error:
+        raise WrongRequest(
+            "DATABASE_URL is no URL: write postgresql://role:password@host:port/db."
+        ) from error
 
 
 def _settings(environment: Mapping[str, str]) -> Settings:
@@ -158,7 +184,7 @@ def _options(request: Request, settings: Settings) -> Options:
         ) from error
     except ValueError as error:
         raise WrongRequest(f"--allow: {error}.") from error
-    if not request.sources or not request.tenant:
+    if not request.sources or not all(request.sources) or not request.tenant:
         raise WrongRequest("Name a source and a tenant.")
     return Options(
         tenant=request.tenant,
@@ -181,7 +207,10 @@ def _source(name: str, settings: Settings) -> Source:
             pages_max=settings.web_pages_max,
             timeout_seconds=settings.web_timeout_seconds,
         )
-        return WebSource(name, limits=limits)
+        try:
+            return WebSource(name, limits=limits)
+        except ValueError as error:
+            raise WrongRequest(f"This is no URL: {error}.") from error
     if separator:
         raise WrongRequest(f"{name}: there is no source for {scheme}://; use a folder, http:// or https://.")
     from ingest.adapters.sources.folder import FolderSource

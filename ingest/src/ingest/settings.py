@@ -7,10 +7,10 @@ from typing import Self
 
 from pydantic import Field
 
-from kit.settings import DatabaseSettings, EmbeddingSettings, LogSettings, settings_config
+from kit.settings import DatabaseSettings, EmbeddingSettings, settings_config
 
 
-class Settings(DatabaseSettings, EmbeddingSettings, LogSettings):
+class Settings(DatabaseSettings, EmbeddingSettings):
     """Variables with the prefix INGEST_, and the shared ones."""
 
     model_config = settings_config("INGEST_")
@@ -24,7 +24,11 @@ class Settings(DatabaseSettings, EmbeddingSettings, LogSettings):
     batch_chunks: int = Field(256, gt=0)
     """Chunks in one transaction, roughly."""
     reads_at_once: int = Field(4, gt=0)
-    """Documents that are read at the same time."""
+    """Documents that are read at the same time, by as many processes as there are processors."""
+    read_seconds_max: int = Field(60, gt=0)
+    """For turning one document into text. One that takes longer is reported and left out."""
+    read_memory_bytes_max: int = Field(2 * 1024**3, gt=0)
+    """For turning one document into text. One that takes more is reported and left out."""
     embedding_batch_texts: int = Field(32, gt=0)
     """Texts in one request to the embedding model."""
     embedding_requests_at_once: int = Field(2, gt=0)
@@ -38,7 +42,8 @@ class Settings(DatabaseSettings, EmbeddingSettings, LogSettings):
     """For building a vector index, which is done once for each embedding model."""
     web_pages_max: int = Field(1000, gt=0)
     """Pages of one sitemap or index page."""
-    web_timeout_seconds: float = Field(30, gt=0)
+    web_timeout_seconds: float = Field(60, gt=0)
+    """For one page, from the request to its last byte."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.adapters.readers.documents import DocumentReader
+from ingest.adapters.readers import documents
 from slipway.beir import BadDataset, CorpusSource, load
 
 CORPUS = """\
@@ -56,7 +56,7 @@ async def test_the_source_lists_every_document_that_has_a_word_and_keeps_its_tex
     source = CorpusSource(folder, load(folder, "test").documents)
     items = await source.list()
     assert [item.path for item in items] == ["d1", "d2", "d3"]
-    parsed = [DocumentReader().read(await source.read(item, "")) for item in items]
+    parsed = [documents.read(await source.read(item, "")) for item in items]
     assert [(page.title, page.text.strip()) for page in parsed] == [
         ("Leave", "25 days of vacation."),
         ("", "Opens at <eight> & closes."),

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a line of progress, then a table."""
+"""What a person sees of a run: bars of progress, then a table."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
-from rich.live import Live
-from rich.spinner import Spinner
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -17,30 +16,32 @@ LEFT_SHOWN_MAX = 50
 
 
 class LiveProgress:
-    """Progress as one line on stderr; on a terminal it moves, in a log only notes appear."""
+    """Progress on stderr: bars with the time left on a terminal; in a log only notes appear."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._stages: dict[str, str] = {}
-        self._spinner = Spinner("dots")
-        self._live = Live(self._spinner, console=console, transient=True, refresh_per_second=8)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal, refresh_per_second=8
+        )
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> LiveProgress:
-        if self._console.is_terminal:
-            self._live.start()
+        self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.stop()
+        self._progress.stop()
 
     def show(self, stage: str, done: int, total: int) -> None:
-        self._stages[stage] = f"{done:,}/{total:,} {stage}" if total else f"{done:,} {stage}"
-        self._spinner.update(text=Text(" · ".join(self._stages.values())))
+        """Move a stage's bar; `total` 0 is for what is not known beforehand."""
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(stage)
+        self._progress.update(self._tasks[stage], completed=done, total=total or None)
 
     def note(self, message: str) -> None:
-        self._console.print(Text(message))
+        self._progress.console.print(Text(printable(message)), soft_wrap=True)
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -61,12 +62,13 @@ def print_report(report: Report, console: Console) -> None:
         table.add_row(name, f"{number:,}")
     if report.moved:
         table.add_row("access changed", f"{report.moved:,}")
-    table.add_row("seconds", " · ".join(f"{stage} {spent:.2f}" for stage, spent in report.seconds.items()))
     _print_left(console, "Failed", report.failed)
     _print_left(console, "Skipped", report.skipped)
     if report.dry_run:
         console.print(Text("Dry run: nothing was written."))
     console.print(table)
+    seconds = " · ".join(f"{stage} {spent:.2f}" for stage, spent in report.seconds.items())
+    console.print(Text(f"seconds: {seconds}"), soft_wrap=True)
 
 
 def _print_left(console: Console, title: str, left: Sequence[Left]) -> None:

@@ -14,7 +14,7 @@ from ingest.adapters.changes import ChangeSet
 from ingest.adapters.models import model_id
 from ingest.core.documents import Change, CollectionBusy, Known, Vectors, searchable
 from ingest.core.ports import Collection, Progress
-from kit.db import Database, DatabaseUnavailable
+from kit.db import Database, DatabaseUnavailable, PrivilegedRole
 from kit.errors import AppError
 
 LOCK_POLL_SECONDS = 0.2
@@ -54,7 +54,7 @@ _OUTAGES = ("08", "53", "57")
 
 
 class DatabaseRefused(AppError):
-    """Postgres answers but will not do this: a wrong password, a missing migration, a broken row."""
+    """Postgres answers but will not do this: a wrong password or role, a missing migration, a broken row."""
 
     code = "postgres_refused"
 
@@ -223,6 +223,8 @@ async def raw_transaction(database: Database, tenant: str) -> AsyncIterator[Any]
                 f"The database stopped: {error}. Run this again; it continues."
             ) from error
         raise DatabaseRefused(f"The database refused a statement: {error}.") from error
+    except PrivilegedRole as error:
+        raise DatabaseRefused(str(error)) from error
     except DBAPIError as error:
         raise DatabaseRefused(f"The database refused: {error.orig}. Check DATABASE_URL.") from error
 

@@ -18,6 +18,7 @@ _ENTRY = re.compile(r"tenant|(group|user):\S+")
 class Rule:
     """Documents whose path matches may be read by `allow`."""
 
+    glob: str
     pattern: re.Pattern[str]
     allow: Allow
 
@@ -50,11 +51,16 @@ def allow_for(path: str, rules: Sequence[Rule], default: Allow) -> Allow:
     return next((rule.allow for rule in rules if rule.pattern.fullmatch(path)), default)
 
 
+def unmatched(rules: Sequence[Rule], paths: Sequence[str]) -> list[Rule]:
+    """Return the rules that match none of the paths: a misspelt one would leave documents to the default."""
+    return [rule for rule in rules if not any(rule.pattern.fullmatch(path) for path in paths)]
+
+
 def _rule(number: int, rule: Any) -> Rule:
     match rule:
         case {"match": str(glob), "allow": [*entries]} if len(rule) == 2 and glob:
             try:
-                return Rule(_pattern(glob), allow_list(str(entry) for entry in entries))
+                return Rule(str(glob), _pattern(glob), allow_list(str(entry) for entry in entries))
             except ValueError as error:
                 raise BrokenAccessRules(f"{FILE}, rule {number}: {error}. Nothing was ingested.") from error
     raise BrokenAccessRules(

@@ -69,7 +69,7 @@ def _merged(parsed: Parsed) -> Iterator[Section]:
     for section in parsed.sections:
         current = section
         if waiting:
-            if section.heading.startswith(waiting.heading):
+            if _is_below(section.heading, waiting.heading):
                 current = Section(waiting.start, section.end, section.heading, section.rows)
             else:
                 yield waiting
@@ -79,6 +79,10 @@ def _merged(parsed: Parsed) -> Iterator[Section]:
             yield current
     if waiting:
         yield waiting
+
+
+def _is_below(heading: str, above: str) -> bool:
+    return not above or heading == above or heading.startswith(f"{above} > ")
 
 
 def _units(text: str, section: Section, tokens_max: int) -> Iterator[_Span]:

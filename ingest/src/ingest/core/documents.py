@@ -38,7 +38,11 @@ class Unreadable(Exception):
     """One document cannot be read; the message is the reason. The rest of the run goes on."""
 
 
-class Unsupported(Unreadable):
+class Gone(Unreadable):
+    """The document is no longer there, so its former version goes too."""
+
+
+class Unsupported(Gone):
     """There is no reader for documents of this type."""
 
     def __init__(self, media_type: str) -> None:
@@ -50,7 +54,7 @@ class Item:
     """What a source lists.
 
     `media_type` is empty where it is known only on reading. `problem` says why the item must not be opened at all:
-    a device, a link to elsewhere.
+    a device, a link to elsewhere. A path that ends in "/" with a problem is a folder that cannot be listed.
     """
 
     path: str

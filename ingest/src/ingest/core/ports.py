@@ -17,7 +17,10 @@ class Source(Protocol):
         """A URL that names the source, the same in every run."""
 
     async def list(self) -> Sequence[Item]:
-        """Return all items, ordered by path. Errors: SourceUnreadable if it cannot be listed in full."""
+        """Return all items, ordered by path. Errors: SourceUnreadable if it cannot be listed.
+
+        A folder in it that cannot be listed is an item with a problem: what is known below it stays as it is.
+        """
 
     async def access_rules(self) -> str | None:
         """Return the text of access.toml, None if the source has none. Errors: SourceUnreadable."""
@@ -25,7 +28,7 @@ class Source(Protocol):
     async def read(self, item: Item, fingerprint: str) -> Content | None:
         """Return the item's content; None if the source says it is still the version of `fingerprint`.
 
-        Errors: Unreadable, with the reason.
+        Errors: Unreadable, with the reason; Gone if the source says that the document is no longer there.
         """
 
     async def aclose(self) -> None: ...
@@ -41,8 +44,8 @@ class Reader(Protocol):
     def supports(self, media_type: str) -> bool:
         """Tell whether documents of this type can be read at all."""
 
-    def read(self, content: Content) -> Parsed:
-        """Return the text and its outline. Slow: call it in a thread. Errors: Unreadable, with the reason."""
+    async def read(self, content: Content) -> Parsed:
+        """Return the text and its outline, within a limit of time. Errors: Unreadable, with the reason."""
 
 
 class Embedder(Protocol):

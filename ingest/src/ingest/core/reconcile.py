@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 from ingest.core import access, chunking
@@ -15,6 +16,7 @@ from ingest.core.documents import (
     Change,
     Content,
     Document,
+    Gone,
     Item,
     Known,
     Move,
@@ -24,7 +26,7 @@ from ingest.core.documents import (
     Unsupported,
 )
 from ingest.core.ports import Collection, DocumentStore, Embedder, Progress, Reader, Source
-from ingest.core.report import Left, Report
+from ingest.core.report import Left, Report, Stopwatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +67,18 @@ async def reconcile(
     kit.errors.Unavailable if the database or the embedding model is down. Whatever was written until then
     is complete, and the next run continues.
     """
-    report = Report(dry_run=options.dry_run)
-    listed = []
-    for source in sources:
-        with report.timed("list"):
-            rules = await source.access_rules()
-            listed.append(Listed(source, await source.list(), access.parse_rules(rules) if rules else []))
-    run = Run(reader, embedder, progress, options, report, total=sum(len(each.items) for each in listed))
-    if options.dry_run:
-        for each in listed:
-            known = await store.known(options.tenant, options.collection, each.source.name)
-            async for _ in run.batches(each, known):
-                pass
-        return report
-    async with store.open(options.tenant, options.collection) as collection:
-        await run.adopt_model(collection)
-        for each in listed:
-            await run.bring_up_to_date(each, collection)
-        with report.timed("write"):
-            await collection.finish(embedder.model)
-    return report
+    run = Run(reader, embedder, progress, options)
+    with run.watch.timed("total"):
+        if options.dry_run:
+            for listed in await run.list_all(sources):
+                known = await store.known(options.tenant, options.collection, listed.source.name)
+                async for _ in run.batches(listed, known):
+                    pass
+        else:
+            async with store.open(options.tenant, options.collection) as collection:
+                await run.write(sources, collection)
+    run.report.seconds = run.watch.seconds
+    return run.report
 
 
 @dataclass(slots=True)
@@ -95,67 +89,97 @@ class Run:
     embedder: Embedder
     progress: Progress
     options: Options
-    report: Report
-    total: int
+    report: Report = field(init=False)
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    total: int = 0
     done: int = 0
+
+    def __post_init__(self) -> None:
+        self.report = Report(dry_run=self.options.dry_run)
+
+    async def write(self, sources: Sequence[Source], collection: Collection) -> None:
+        """Do the whole work on a collection that this run holds.
+
+        The sources are listed under the hold: a list from before another run's end could be older than what that
+        run wrote, and would take it out again.
+        """
+        listed = await self.list_all(sources)
+        await self.adopt_model(collection)
+        for each in listed:
+            known = await collection.known(each.source.name)
+            await self.bring_up_to_date(each, known, collection)
+        with self.watch.timed("write"):
+            await collection.finish(self.embedder.model)
+
+    async def list_all(self, sources: Sequence[Source]) -> Sequence[Listed]:
+        """List all sources before anything is changed. Errors: SourceUnreadable, BrokenAccessRules."""
+        listed = []
+        with self.watch.timed("list"):
+            for source in sources:
+                text = await source.access_rules()
+                rules = access.parse_rules(text) if text else []
+                items = await source.list()
+                listed.append(Listed(source, items, rules))
+                for rule in access.unmatched(rules, [item.path for item in items]):
+                    self.progress.note(f"{access.FILE}: no document matches {rule.glob!r}.")
+        self.total = sum(len(each.items) for each in listed)
+        return listed
 
     async def adopt_model(self, collection: Collection) -> None:
         """If another model answers queries, embed every chunk with the new one beside it, then switch."""
-        active = await collection.model()
-        if active in {None, self.embedder.model}:
+        active, new = await collection.model(), self.embedder.model
+        if active in {None, new}:
             return
-        self.progress.note(
-            f"Embedding the collection with {self.embedder.model}; {active} answers until it is done."
-        )
+        self.progress.note(f"Embedding the collection with {new}; {active} answers until it is done.")
         done = 0
-        while waiting := await collection.unembedded(self.embedder.model, self.options.batch_chunks):
-            with self.report.timed("embed"):
+        while waiting := await collection.unembedded(new, self.options.batch_chunks):
+            with self.watch.timed("embed"):
                 vectors = await self.embedder.embed([chunk.passage for chunk in waiting])
-            with self.report.timed("write"):
-                await collection.add_vectors(
-                    self.embedder.model, [chunk.chunk_id for chunk in waiting], vectors
-                )
+            with self.watch.timed("write"):
+                await collection.add_vectors(new, [chunk.chunk_id for chunk in waiting], vectors)
             done += len(waiting)
             self.report.embedded += len(waiting)
-            self.progress.show(f"chunks embedded with {self.embedder.model}", done, 0)
-        with self.report.timed("write"):
-            await collection.finish(self.embedder.model)
+            self.progress.show(f"chunks embedded with {new}", done, 0)
+        with self.watch.timed("write"):
+            await collection.finish(new)
 
-    async def bring_up_to_date(self, listed: Listed, collection: Collection) -> None:
+    async def bring_up_to_date(
+        self, listed: Listed, known: Mapping[str, Known], collection: Collection
+    ) -> None:
         """Read, embed and write, each while the others work on another batch."""
-        known = await collection.known(listed.source.name)
 
         async def write(batch: Batch) -> None:
-            with self.report.timed("write"):
+            with self.watch.timed("write"):
                 await collection.apply(batch.changes, self.embedder.model)
 
-        await through(self.batches(listed, known), self._embed, write)
+        async with aclosing(self.batches(listed, known)) as batches:
+            await through(batches, self._embed, write)
 
-    async def batches(self, listed: Listed, known: Mapping[str, Known]) -> AsyncIterator[Batch]:
+    async def batches(self, listed: Listed, known: Mapping[str, Known]) -> AsyncGenerator[Batch, None]:
         """Yield what there is to change, in batches, and count it in the report."""
-        listed = self._supported(listed)
-        gone = known.keys() - {item.path for item in listed.items}
-        self.report.removed += len(gone)
-        removals = [Remove(known[path].id) for path in sorted(gone)]
-        async for batch in batched(removals, self._changes(listed, known), self.options.batch_chunks):
-            yield batch
+        first = self._without_reading(listed, known)
+        async with aclosing(self._changes(listed, known)) as rest:
+            async for batch in batched(first, rest, self.options.batch_chunks):
+                yield batch
 
-    def _supported(self, listed: Listed) -> Listed:
-        """Return the list without items that no reader can read; the report names them."""
-        items = []
-        for item in listed.items:
-            if item.problem or not item.media_type or self.reader.supports(item.media_type):
-                items.append(item)
+    def _without_reading(self, listed: Listed, known: Mapping[str, Known]) -> list[Change]:
+        """Return what the list alone tells: what is gone, and what moves below a folder that cannot be listed."""
+        items = {item.path for item in listed.items}
+        closed = tuple(item.path for item in listed.items if item.problem and item.path.endswith("/"))
+        changes: list[Change] = []
+        for path in sorted(known.keys() - items):
+            if path.startswith(closed):
+                move = self._move(known[path], access.allow_for(path, listed.rules, self.options.allow))
+                changes += [move] if move else []
             else:
-                self.report.skipped.append(Left(item.path, str(Unsupported(item.media_type))))
-                self.done += 1
-        return replace(listed, items=items)
+                changes.append(self._remove(known[path]))
+        return changes
 
     async def _embed(self, batch: Batch) -> Batch:
         passages = [passage for document in batch.documents for passage in document.passages()]
         if not passages:
             return batch
-        with self.report.timed("embed"):
+        with self.watch.timed("embed"):
             vectors = await self.embedder.embed(passages)
         self.report.embedded += len(passages)
         start = 0
@@ -165,7 +189,9 @@ class Run:
             start = end
         return batch
 
-    async def _changes(self, listed: Listed, known: Mapping[str, Known]) -> AsyncIterator[Document | Change]:
+    async def _changes(
+        self, listed: Listed, known: Mapping[str, Known]
+    ) -> AsyncGenerator[Document | Change, None]:
         """Yield for each item what has to happen, in the order of the list; several are read ahead."""
         waiting: list[asyncio.Task[Document | Change | None]] = []
         try:
@@ -182,12 +208,14 @@ class Run:
                 task.cancel()
 
     async def _consider(self, listed: Listed, item: Item, old: Known | None) -> Document | Change | None:
+        """Return what has to happen because of an item, and count it."""
         allow = access.allow_for(item.path, listed.rules, self.options.allow)
         try:
             found = await self._new_version(listed.source, item, old, allow)
-        except Unsupported as error:
-            self.report.skipped.append(Left(item.path, str(error), kept=old is not None))
-            return self._move(old, allow) if old else None
+        except Gone as error:
+            left = self.report.skipped if isinstance(error, Unsupported) else self.report.failed
+            left.append(Left(item.path, str(error)))
+            return self._remove(old) if old else None
         except Unreadable as error:
             # The former version stays: a file that is half copied must not erase what is known.
             self.report.failed.append(Left(item.path, str(error), kept=old is not None))
@@ -211,55 +239,58 @@ class Run:
         self.report.moved += 1
         return Move(old.id, allow)
 
+    def _remove(self, old: Known) -> Remove:
+        self.report.removed += 1
+        return Remove(old.id)
+
     async def _new_version(
         self, source: Source, item: Item, old: Known | None, allow: Allow
     ) -> Document | None:
         """Return the document if it is new or changed. Errors: Unreadable."""
         if item.problem:
             raise Unreadable(item.problem)
+        if item.media_type and not self.reader.supports(item.media_type):
+            raise Unsupported(item.media_type)
+        signature = self._signature()
         # A fingerprint counts only if the document was cut as it would be cut today.
-        mark = f"{self._signature()} "
+        mark = f"{signature} "
         asked = old.fingerprint.removeprefix(mark) if old and old.fingerprint.startswith(mark) else ""
-        with self.report.timed("read"):
+        with self.watch.timed("read"):
             content = await source.read(item, asked)
         if content is None:
             return None
-        digest = self._hash(content)
+        digest = _hash(content, signature)
         if old and old.content_hash == digest:
             return None
-        with self.report.timed("chunk"):
-            return await asyncio.to_thread(
-                self._document, content, digest, old, source=source.name, path=item.path, allow=allow
-            )
-
-    def _document(
-        self, content: Content, digest: bytes, old: Known | None, *, source: str, path: str, allow: Allow
-    ) -> Document:
-        parsed = self.reader.read(content)
-        chunks = chunking.cut(parsed, self.options.limits)
+        with self.watch.timed("read"):
+            parsed = await self.reader.read(content)
+        with self.watch.timed("chunk"):
+            chunks = await asyncio.to_thread(chunking.cut, parsed, self.options.limits)
         if not chunks:
             raise Unreadable("it holds no text")
         return Document(
             id=old.id if old else uuid4(),
-            source=source,
-            path=path,
-            title=parsed.title or _title(path),
+            source=source.name,
+            path=item.path,
+            title=parsed.title or _title(item.path),
             media_type=content.media_type,
             allow=allow,
             content_hash=digest,
-            fingerprint=f"{self._signature()} {content.fingerprint}" if content.fingerprint else "",
+            fingerprint=mark + content.fingerprint if content.fingerprint else "",
             bytes=len(content.data),
             text=parsed.text,
             chunks=chunks,
         )
 
-    def _hash(self, content: Content) -> bytes:
-        head = f"{self._signature()}\0{content.media_type}\0{content.charset}\0"
-        return hashlib.sha256(head.encode() + content.data).digest()
-
     def _signature(self) -> str:
+        """Return whatever decides how bytes become chunks."""
         limits = self.options.limits
         return f"{self.reader.signature}/{chunking.VERSION}/{limits.tokens_max}/{limits.overlap_tokens}"
+
+
+def _hash(content: Content, signature: str) -> bytes:
+    head = f"{signature}\0{content.media_type}\0{content.charset}\0"
+    return hashlib.sha256(head.encode() + content.data).digest()
 
 
 def _title(path: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-STAGES = ("list", "read", "chunk", "embed", "write")
+STAGES = ("list", "read", "chunk", "embed", "write", "total")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +21,45 @@ class Left:
     kept: bool = False
 
 
+class Stopwatch:
+    """Measures for how long each stage was at work, however many of its tasks ran side by side. Any thread may."""
+
+    def __init__(self) -> None:
+        self._seconds = dict.fromkeys(STAGES, 0.0)
+        self._running = dict.fromkeys(STAGES, 0)
+        self._since = dict.fromkeys(STAGES, 0.0)
+        self._lock = threading.Lock()
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds by stage, of those tasks that have ended."""
+        return dict(self._seconds)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Count the time of the block under a stage."""
+        with self._lock:
+            if not self._running[stage]:
+                self._since[stage] = time.perf_counter()
+            self._running[stage] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running[stage] -= 1
+                if not self._running[stage]:
+                    self._seconds[stage] += time.perf_counter() - self._since[stage]
+
+
 @dataclass(slots=True)
 class Report:
-    """Numbers of documents, except where it says otherwise. Stages overlap: their seconds do not add up."""
+    """Numbers of documents, except where it says otherwise."""
 
     added: int = 0
     changed: int = 0
     unchanged: int = 0
     moved: int = 0
-    """Of the unchanged: those whose access list changed."""
+    """Documents that only got another access list; they are counted as unchanged or failed too."""
     removed: int = 0
     failed: list[Left] = field(default_factory=list)
     skipped: list[Left] = field(default_factory=list)
@@ -37,17 +68,9 @@ class Report:
     """Chunks of the added and changed documents."""
     embedded: int = 0
     """Texts that were sent to the embedding model."""
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     dry_run: bool = False
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Count the time of the block under a stage."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] += time.perf_counter() - start
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    """For how long each stage was at work. Stages work side by side: they add up to more than the total."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report for JSON."""

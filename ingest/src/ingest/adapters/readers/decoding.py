@@ -29,6 +29,8 @@ def decode(content: Content, declared: str = "") -> str:
         text = content.data.decode(encoding)
     except UnicodeDecodeError as error:
         raise Unreadable(f"byte {error.start} is not valid {encoding.upper()}") from error
+    except UnicodeError as error:
+        raise Unreadable(f"it is not valid {encoding.upper()}: {error}") from error
     except LookupError as error:
         raise Unreadable(f"its encoding {encoding!r} is unknown") from error
     if "\0" in text:

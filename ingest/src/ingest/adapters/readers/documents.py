@@ -26,22 +26,30 @@ _READERS = {
 """Media type → module here with `read(content) -> Parsed`; it is imported when the first such document comes."""
 
 
-class DocumentReader:
-    """Reader of all supported types."""
+TITLE_CHARACTERS_MAX = 300
 
-    signature = VERSION
 
-    def supports(self, media_type: str) -> bool:
-        return media_type in _READERS
+def supports(media_type: str) -> bool:
+    """Tell whether there is a reader for this type."""
+    return media_type in _READERS
 
-    def read(self, content: Content) -> Parsed:
-        if not self.supports(content.media_type):
-            raise Unsupported(content.media_type)
-        if not content.data:
-            raise Unreadable("the file is empty")
-        module = importlib.import_module(f"{__package__}.{_READERS[content.media_type]}")
-        read: Callable[[Content], Parsed] = module.read
-        parsed = read(content)
-        if not parsed.text.strip():
-            raise Unreadable("it holds no text")
-        return replace(parsed, title=" ".join(parsed.title.split()))
+
+def read(content: Content) -> Parsed:
+    """Return the text and its outline. Errors: Unreadable, whatever the document makes its reader do."""
+    if not supports(content.media_type):
+        raise Unsupported(content.media_type)
+    if not content.data:
+        raise Unreadable("the file is empty")
+    module = importlib.import_module(f"{__package__}.{_READERS[content.media_type]}")
+    read_type: Callable[[Content], Parsed] = module.read
+    try:
+        parsed = read_type(content)
+    except Unreadable:
+        raise
+    except MemoryError as error:
+        raise Unreadable("it takes more memory than it may (INGEST_READ_MEMORY_BYTES_MAX)") from error
+    except Exception as error:  # libraries raise whatever a broken file makes them stumble over
+        raise Unreadable(f"it is not intact: {type(error).__name__}: {error}") from error
+    if not parsed.text.strip():
+        raise Unreadable("it holds no text")
+    return replace(parsed, title=" ".join(parsed.title.split())[:TITLE_CHARACTERS_MAX])

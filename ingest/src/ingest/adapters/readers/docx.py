@@ -66,9 +66,12 @@ def _levels(styles: ElementTree.Element | None) -> dict[str, int]:
 
 def _outline(document: ElementTree.Element, levels: dict[str, int]) -> Parsed:
     outline = Outline()
-    for block in _blocks(document):
+    for block in _nearest(document, {f"{_W}p", f"{_W}tbl"}):
         if block.tag == f"{_W}tbl":
-            rows = [[clean(_text(cell)) for cell in row.iter(f"{_W}tc")] for row in block.iter(f"{_W}tr")]
+            rows = [
+                [clean(_text(cell)) for cell in _nearest(row, {f"{_W}tc"})]
+                for row in _nearest(block, {f"{_W}tr"})
+            ]
             outline.table([row for row in rows if any(row)])
             continue
         style = block.find(f"{_W}pPr/{_W}pStyle")
@@ -81,12 +84,12 @@ def _outline(document: ElementTree.Element, levels: dict[str, int]) -> Parsed:
     return outline.finish()
 
 
-def _blocks(document: ElementTree.Element) -> Iterator[ElementTree.Element]:
-    """Yield paragraphs and tables in order, also those inside content controls."""
-    waiting = list(document.iterfind(f"{_W}body/*"))[::-1]
+def _nearest(above: ElementTree.Element, tags: set[str]) -> Iterator[ElementTree.Element]:
+    """Yield the elements with these tags in order, also those inside content controls, but none inside another."""
+    waiting = list(reversed(above))
     while waiting:
         element = waiting.pop()
-        if element.tag in {f"{_W}p", f"{_W}tbl"}:
+        if element.tag in tags:
             yield element
         else:
             waiting.extend(reversed(element))

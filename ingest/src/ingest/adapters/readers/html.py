@@ -27,7 +27,7 @@ def read(content: Content) -> Parsed:
     page.feed(decode(content, declared.group(1).decode() if declared else ""))
     page.close()
     page.end_block()
-    return page.outline.finish(page.title)
+    return page.outline.finish("".join(page.title))
 
 
 class _Page(HTMLParser):
@@ -36,16 +36,19 @@ class _Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.outline = Outline()
-        self.title = ""
+        self.title: list[str] = []
         self._words: list[str] = []
-        self._dropped: list[str] = []
+        self._dropped = ""
+        self._dropped_depth = 0
         self._in_title = False
         self._rows: list[list[str]] | None = None
         self._cell = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _DROPPED:
-            self._dropped.append(tag)
+        if self._dropped:
+            self._dropped_depth += tag == self._dropped
+        elif tag in _DROPPED:
+            self._dropped, self._dropped_depth = tag, 1
         elif tag == "title":
             self._in_title = True
         elif tag == "table" and self._rows is None:
@@ -61,9 +64,9 @@ class _Page(HTMLParser):
             self.end_block()
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in self._dropped:
-            while self._dropped.pop() != tag:
-                pass
+        if self._dropped:
+            self._dropped_depth -= tag == self._dropped
+            self._dropped = self._dropped if self._dropped_depth else ""
         elif tag == "title":
             self._in_title = False
         elif tag == "table":
@@ -76,9 +79,11 @@ class _Page(HTMLParser):
             self.end_block()
 
     def handle_data(self, data: str) -> None:
-        if self._in_title and not self._dropped:
-            self.title += data
-        elif not self._dropped:
+        if self._dropped:
+            return
+        if self._in_title:
+            self.title.append(data)
+        else:
             self._words.append(clean(data))
 
     def end_block(self) -> None:

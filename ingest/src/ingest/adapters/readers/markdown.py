@@ -15,6 +15,8 @@ _MARK = re.compile(
     r"|(?P<setext>\S[^\n]{0,200})\n {0,3}(?P<line>=+|-+)[ \t]*$)",
     re.MULTILINE,
 )
+NAME_CHARACTERS_MAX = 1000
+
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 
 
@@ -46,7 +48,8 @@ def _headings(text: str, start: int) -> list[tuple[int, int, str]]:
                 fence = ""
         elif not fence:
             level = len(mark["hashes"]) if mark["hashes"] else 1 if mark["line"].startswith("=") else 2
-            name = _LINK.sub(r"\1", mark["atx"] or mark["setext"] or "").strip(" \t#*_`")
+            line = (mark["atx"] or mark["setext"] or "")[:NAME_CHARACTERS_MAX]
+            name = _LINK.sub(r"\1", line).strip(" \t#*_`")
             if name and not name.startswith(("|", "-")):
                 found.append((mark.start(), level, name))
     return found

@@ -5,15 +5,11 @@ from __future__ import annotations
 import io
 import logging
 import re
-import time
 from collections import Counter
 
 from ingest.adapters.readers.decoding import clean
 from ingest.adapters.readers.plain import outline
 from ingest.core.documents import Content, Parsed, Unreadable
-
-READ_SECONDS_MAX = 120
-"""Checked between pages: a PDF can be made to keep a reader busy for hours."""
 
 _HYPHENATED = re.compile(r"(?<=[a-z\u00df-\u00ff])-\n(?=[a-z\u00df-\u00ff])")
 _NO_TITLE = re.compile(r"untitled|microsoft word|\.(?:docx?|pdf|indd|tex|odt)$|^\W*$", re.IGNORECASE)
@@ -21,12 +17,7 @@ _DIGITS = re.compile(r"\d+")
 
 
 def read(content: Content) -> Parsed:
-    try:
-        title, pages = _extract(content.data)
-    except Unreadable:
-        raise
-    except Exception as error:  # pypdf raises whatever a broken file makes it stumble over
-        raise Unreadable(f"it is no intact PDF: {type(error).__name__}: {error}") from error
+    title, pages = _extract(content.data)
     text = clean("\n\n".join(page for page in _without_margins(pages) if page.strip()))
     if not text.strip():
         raise Unreadable("the PDF has no text layer: it is probably a scan, run OCR on it first")
@@ -41,12 +32,7 @@ def _extract(data: bytes) -> tuple[str, list[str]]:
     document = PdfReader(io.BytesIO(data))
     if document.is_encrypted and not document.decrypt(""):
         raise Unreadable("the PDF is encrypted and needs a password")
-    deadline = time.monotonic() + READ_SECONDS_MAX
-    pages = []
-    for page in document.pages:
-        pages.append(page.extract_text())
-        if time.monotonic() > deadline:
-            raise Unreadable(f"reading it takes more than {READ_SECONDS_MAX} s")
+    pages = [page.extract_text() for page in document.pages]
     title = str((document.metadata and document.metadata.title) or "").strip()
     return ("" if len(title) > 200 or _NO_TITLE.search(title) else clean(title)), pages
 

@@ -24,16 +24,18 @@ def outline(text: str, title: str = "") -> Parsed:
     start, heading = 0, ""
     position = 0
     before = ""
+    is_first = True
     for line in text.splitlines(keepends=True):
         line_text = line.strip()
         below = text[position + len(line) : position + len(line) + 200].split("\n", 1)[0].strip()
         if _is_heading(before, line_text, below):
             if position > start:
                 sections.append(Section(start, position, heading))
-            title = title or (line_text if not text[:position].strip() else "")
+            title = title or (line_text if is_first else "")
             level = 1 if line_text == title else 2
             start, heading = position, path.enter(level, line_text)
         before = line_text
+        is_first = is_first and not line_text
         position += len(line)
     return Parsed(text, [*sections, Section(start, len(text), heading)], title)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ingest.core import access
-from ingest.core.documents import Content, Item, SourceUnreadable, Unreadable
+from ingest.core.documents import BrokenAccessRules, Content, Gone, Item, SourceUnreadable, Unreadable
 from ingest.core.media import media_type
 
 _KINDS = (
@@ -51,13 +51,37 @@ class FolderSource:
         if not self._root.is_dir():
             kind = "is a file: name its folder" if self._root.exists() else "does not exist"
             raise SourceUnreadable(f"{self._root} {kind}. Nothing was changed.")
-        for folder, folders, files in os.walk(self._root, onerror=_refuse):
+        closed: list[Item] = []
+        for folder, folders, files in os.walk(
+            self._root, onerror=lambda error: closed.append(self._closed(error))
+        ):
             linked = [name for name in folders if (Path(folder) / name).is_symlink()]
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in [*files, *linked]:
                 path = (Path(folder) / name).relative_to(self._root).as_posix()
-                if not name.startswith(".") and path != access.FILE:
+                if name == access.FILE:
+                    self._refuse_below_root(path)
+                elif not name.startswith("."):
                     yield Item(_printable(path), media_type(path), self._problem(path))
+        yield from closed
+
+    def _closed(self, error: OSError) -> Item:
+        """Return a folder that cannot be listed. Errors: SourceUnreadable if it is the root."""
+        folder = Path(error.filename)
+        if folder == self._root:
+            raise SourceUnreadable(
+                f"{folder} cannot be listed: {_reason(error)}. Nothing was changed."
+            ) from error
+        path = folder.relative_to(self._root).as_posix()
+        return Item(f"{_printable(path)}/", problem=f"the folder cannot be listed: {_reason(error)}")
+
+    def _refuse_below_root(self, path: str) -> None:
+        """Rules that stand deeper would be overlooked, and what they protect would be open."""
+        if path != access.FILE:
+            raise BrokenAccessRules(
+                f"{path}: rules belong into the root of a source. Move them to {self._root / access.FILE}, or ingest"
+                f" {(self._root / path).parent} as a source of its own. Nothing was ingested."
+            )
 
     def _problem(self, path: str) -> str:
         """Return why the file must not be opened, empty if it may."""
@@ -78,16 +102,23 @@ class FolderSource:
     def _read(self, path: str) -> bytes:
         """Read a file that is still what it was when it was listed."""
         try:
+            target = (self._root / path).resolve(strict=True)
+            if not target.is_relative_to(self._root):
+                raise Unreadable("it is a link that leaves the folder")
             # Without O_NONBLOCK, a pipe that took the file's place would block for ever.
-            descriptor = os.open(
-                (self._root / path).resolve(strict=True), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-            )
+            descriptor = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode) or self._problem(path):
+                before = os.fstat(descriptor)
+                if not stat.S_ISREG(before.st_mode):
                     raise Unreadable("it was replaced while it was read")
                 data = file.read(self._document_bytes_max + 1)
+                after = os.fstat(descriptor)
+        except FileNotFoundError as error:
+            raise Gone("it went away since the folder was listed") from error
         except (OSError, RuntimeError) as error:
             raise Unreadable(_reason(error)) from error
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise Unreadable("it was written to while it was read; the next run takes it")
         if problem := self._too_large(len(data)):
             raise Unreadable(problem)
         return data
@@ -98,18 +129,12 @@ class FolderSource:
         return f"it is larger than {self._document_bytes_max:,} bytes (INGEST_DOCUMENT_BYTES_MAX)"
 
 
-def _refuse(error: OSError) -> None:
-    raise SourceUnreadable(
-        f"{error.filename} cannot be listed ({error.strerror}), so nobody knows what it holds. Nothing was changed."
-    ) from error
-
-
 def _reason(error: OSError | RuntimeError) -> str:
     number = getattr(error, "errno", None)
     if number == errno.ELOOP or isinstance(error, RuntimeError):
         return "it is a link that leads back to itself"
     if number == errno.ENOENT:
-        return "it is a link to nothing, or it went away"
+        return "it is a link to nothing"
     if number in {errno.EACCES, errno.EPERM}:
         return "permission denied"
     return str(getattr(error, "strerror", None) or error)

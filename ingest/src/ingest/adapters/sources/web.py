@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
-from urllib.parse import urldefrag, urljoin, urlsplit
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import httpx
 
-from ingest.core.documents import Content, Item, SourceUnreadable, Unreadable
+from ingest.core.documents import Content, Gone, Item, SourceUnreadable, Unreadable
 from ingest.core.media import UNKNOWN, media_type
 
-_LOCATION = re.compile(r"<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?\s*(.*?)\s*(?:\]\]>)?\s*</(?:\w+:)?loc>", re.DOTALL)
-_SITEMAP_INDEX = re.compile(r"<(?:\w+:)?sitemapindex\b")
+_LOCATION = re.compile(r"<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?\s*([^<\]\s]+)")
+_SITEMAP = re.compile(r"<(?:\w+:)?(urlset|sitemapindex)\b")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _ENTITIES = {"&amp;": "&", "&apos;": "'", "&quot;": '"', "&lt;": "<", "&gt;": ">"}
-_RETRYABLE = "try again later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +26,30 @@ class WebLimits:
 
     document_bytes_max: int
     pages_max: int = 1000
-    timeout_seconds: float = 30
+    timeout_seconds: float = 60
     redirects_max: int = 5
 
 
 class WebSource:
-    """Source over http(s). A URL that ends in `/` is an index, one that ends in `.xml` a sitemap, others a page."""
+    """Source over http(s). A URL that ends in `/` is an index, one that ends in `.xml` a sitemap, others a page.
+
+    Nothing is ever fetched from another host than the URL's own, by a redirect neither: a public site could
+    otherwise have pages of the private network put into the index. A name and password in the URL are sent to that
+    host and kept out of the source's name. Errors: ValueError if it is no URL.
+    """
 
     def __init__(
         self, url: str, *, limits: WebLimits, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        self.name = urldefrag(url).url
+        parts = urlsplit(urldefrag(url).url)
+        if not parts.hostname or parts.port == 0:
+            raise ValueError(f"{url!r} names no host")
+        self.name = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=parts.path or "/").geturl()
         self._limits = limits
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
         self._client = httpx.AsyncClient(
             timeout=limits.timeout_seconds,
-            max_redirects=limits.redirects_max,
-            follow_redirects=True,
+            auth=(user, password) if user else None,
             headers={"user-agent": "slipway-ingest"},
             transport=transport,
         )
@@ -78,19 +87,25 @@ class WebSource:
         await self._client.aclose()
 
     async def _sitemap(self, url: str) -> set[str]:
-        text = (await self._get(url)).text
-        places = {_unescape(place) for place in _LOCATION.findall(text)}
-        if not _SITEMAP_INDEX.search(text):
-            return {place for place in places if self._is_ours(place)}
+        kind, places = await self._locations(url)
+        if kind == "urlset":
+            return places
         pages: set[str] = set()
-        for place in sorted(places):
-            if self._is_ours(place) and place != url and len(pages) <= self._limits.pages_max:
-                pages |= {
-                    _unescape(page)
-                    for page in _LOCATION.findall((await self._get(place)).text)
-                    if self._is_ours(_unescape(page))
-                }
+        for place in sorted(places - {url}):
+            pages |= (await self._locations(place))[1]
+            if len(pages) > self._limits.pages_max:
+                break
         return pages
+
+    async def _locations(self, url: str) -> tuple[str, set[str]]:
+        """Return a sitemap's root element and what it names on our host. Errors: Unreadable."""
+        text = (await self._get(url)).text
+        root = _SITEMAP.search(text)
+        if not root:
+            # An error page with status 200 would name nothing, and everything known would be gone.
+            raise Unreadable(f"{url} is no sitemap")
+        places = {_unescape(place) for place in _LOCATION.findall(text)}
+        return root[1], {place for place in places if self._is_ours(place)}
 
     async def _index(self) -> set[str]:
         response = await self._get(self.name)
@@ -104,26 +119,45 @@ class WebSource:
         }
 
     def _is_ours(self, url: str) -> bool:
-        there, here = urlsplit(url), urlsplit(self.name)
-        return there.scheme in {"http", "https"} and there.netloc == here.netloc
+        """Tell whether a URL is on the source's host; https in place of http is the same host."""
+        try:
+            there, here = urlsplit(url), urlsplit(self.name)
+            ports = [parts.port or _DEFAULT_PORTS.get(parts.scheme) for parts in (there, here)]
+        except ValueError:
+            return False
+        upgraded = ports == [443, 80] and there.scheme == "https"
+        same = there.scheme == here.scheme and ports[0] == ports[1]
+        return there.hostname == here.hostname and "@" not in there.netloc and (same or upgraded)
 
     async def _get(self, url: str, headers: dict[str, str] | None = None) -> httpx.Response:
-        """Return a whole response of limited size. Errors: Unreadable."""
+        """Return a whole response of limited size, within a limited time. Errors: Unreadable, Gone."""
         try:
-            async with self._client.stream("GET", url, headers=headers) as response:
-                if response.status_code == 304:
-                    return response
-                if not response.is_success:
-                    raise Unreadable(f"the server answered {response.status_code}")
-                return await self._within_limit(response)
-        except httpx.TooManyRedirects as error:
-            raise Unreadable("it redirects too often") from error
-        except httpx.TimeoutException as error:
-            raise Unreadable(
-                f"no answer within {self._limits.timeout_seconds:.0f} s; {_RETRYABLE}"
-            ) from error
+            async with asyncio.timeout(self._limits.timeout_seconds):
+                return await self._follow(url, headers)
+        except (httpx.TimeoutException, TimeoutError) as error:
+            limit = f"{self._limits.timeout_seconds:.0f} s (INGEST_WEB_TIMEOUT_SECONDS)"
+            raise Unreadable(f"it was not received within {limit}") from error
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise Unreadable(f"it cannot be fetched ({error or type(error).__name__})") from error
+
+    async def _follow(self, url: str, headers: dict[str, str] | None) -> httpx.Response:
+        for _ in range(self._limits.redirects_max + 1):
+            async with self._client.stream("GET", url, headers=headers) as response:
+                if not response.has_redirect_location:
+                    return await self._answer(response)
+                url = urljoin(str(response.url), response.headers["location"])
+            if not self._is_ours(url):
+                raise Unreadable(f"it redirects to another host: {url}; if that is meant, ingest that URL")
+        raise Unreadable("it redirects too often")
+
+    async def _answer(self, response: httpx.Response) -> httpx.Response:
+        if response.status_code == 304:
+            return response
+        if response.status_code == 410:
+            raise Gone("the server answered 410: it is gone for good")
+        if not response.is_success:
+            raise Unreadable(f"the server answered {response.status_code}")
+        return await self._within_limit(response)
 
     async def _within_limit(self, response: httpx.Response) -> httpx.Response:
         body = bytearray()
