@@ -39,7 +39,7 @@ QUESTIONS = ROOT / "tests/evals/handbook"
 OUTPUT = ROOT / "services/rag-api/src/rag_api/calibration.json"
 PASSAGES = 8
 """As `RAG_API_PASSAGES_MAX`."""
-RANKING_RIDGE = 0.1
+RANKING_RIDGE = 1.0
 DECISION_RIDGE = 1.0
 WITHHELD_WEIGHT = 0.5
 """A question whose document is withheld counts half: its answer may stand elsewhere too."""

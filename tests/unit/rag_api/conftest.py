@@ -14,8 +14,8 @@ BOB = Principal("bob", "acme", ("finance",))
 EVE = Principal("eve", "globex")
 
 ON_COVERAGE = Calibration(
-    ranking=tuple(float(name == "coverage") for name in FEATURES),
-    decision=tuple(20.0 * (name == "coverage") for name in FEATURES),
+    ranking=tuple(20.0 * (name == "own_coverage") for name in FEATURES),
+    decision=tuple(20.0 * (name == "own_coverage") for name in FEATURES),
     bias=-18.0,
 )
 """A sentence that has more than 90 % of the question's words answers it."""

@@ -30,7 +30,7 @@ from rag_api.core.wanted import has_wanted
         ("How large may an export be?", "An export has 3 gigabytes.", True),
         ("How large may an export be?", "An export may be large.", False),
         ("Who signs firmware?", "It is signed by Hana Kimura.", True),
-        ("Who signs firmware?", "It is signed by somebody.", False),
+        ("Who signs firmware?", "It is signed by somebody.", None),
         ("May I bring my dog?", "There are 25 days.", None),
     ],
 )

@@ -46,12 +46,12 @@ class Settings(DatabaseSettings, RedisSettings, AuthSettings, ModelSettings, Emb
     """What the chat model can do; it decides the defaults below. small: like the bundled one. large: 1 billion
     parameters or more. `slipway` says large where another model than the bundled one is chosen."""
     context_tokens_max: int | None = Field(None, ge=50)
-    """Passage text in the model's prompt, estimated at 4 characters a token. Default: 400 small, 4000 large."""
+    """Passage text in the model's prompt, estimated at 4 characters a token. Default: 200 small, 4000 large."""
     answer_tokens_max: int | None = Field(None, ge=20)
     """What the model may write for one answer. Default: 80 small, 1000 large."""
     evidence_min: float | None = Field(None, ge=0, le=1)
     """The model is asked, and a statement of its believed, if a sentence behind it answers the question with at
-    least this probability. Default: 0.35 small, 0.05 large."""
+    least this probability. Default: 0.4 small, 0.05 large."""
     extraction_min: float | None = Field(None, ge=0, le=1)
     """Where the model proved nothing, sentences are quoted if they answer with at least this probability;
-    otherwise the evidence is insufficient. Default: 0.35 small, 0.7 large."""
+    otherwise the evidence is insufficient. Default: 0.4 small, 0.7 large."""

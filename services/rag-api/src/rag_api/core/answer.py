@@ -40,10 +40,10 @@ class AnswerParameters:
     """What a model is given, and how far it is believed. The meanings are in `settings.py`."""
 
     passages_max: int = 8
-    context_tokens_max: int = 400
+    context_tokens_max: int = 200
     answer_tokens_max: int = 80
-    evidence_min: float = 0.35
-    extraction_min: float = 0.35
+    evidence_min: float = 0.4
+    extraction_min: float = 0.4
 
 
 SMALL_MODEL = AnswerParameters()

@@ -23,7 +23,7 @@ from rag_api.core.cues import focus, numbers
 from rag_api.core.ports import Embedder
 from rag_api.core.quotes import Span
 from rag_api.core.search import RankedChunk, SearchResult
-from rag_api.core.sentences import split_sentences
+from rag_api.core.sentences import is_table_row, split_sentences
 from rag_api.core.wanted import has_wanted
 
 SENTENCES_MAX = 30
@@ -31,16 +31,17 @@ SENTENCES_MAX = 30
 WORDS_MIN = 3
 """A unit of fewer words is a heading or a label, and no sentence."""
 
-FEATURES = ("in_context", "alone", "coverage", "passage", "kind", "numbers", "focus")
+FEATURES = ("in_context", "alone", "coverage", "own_coverage", "passage", "kind", "numbers", "focus")
 """What is known of a sentence, in this order:
 
-in_context  cosine of the question and the sentence behind its heading
-alone       cosine of the question and the sentence
-coverage    share of the question's words in sentence and heading, or words like them, weighted by rarity
-passage     cosine of the question and the whole passage
-kind        1 if it has what the question asks for (a sum, a date, a name), -1 if not, 0 if that cannot be told
-numbers     share of the question's numbers that it lacks
-focus       1 if it has the noun of "which noun …", "how many nouns …", -1 if not, 0 if there is none
+in_context    cosine of the question and the sentence behind its heading and the sentence before it
+alone         cosine of the question and the sentence
+coverage      share of the question's words, or words like them, in the same three, weighted by rarity
+own_coverage  the same without the sentence before it
+passage       cosine of the question and the whole passage
+kind          1 if it has what the question asks for (a sum, a date, a name), -1 if not, 0 if that cannot be told
+numbers       share of the question's numbers that it and its context lack
+focus         1 if they have the noun of "which noun …", "how many nouns …", -1 if not, 0 if there is none
 """
 
 
@@ -101,61 +102,88 @@ class Evidence:
         units = _units(found, set(terms(question)))
         if not units:
             return []
-        texts = [chunk.hit.text[span.start : span.end] for chunk, span in units]
-        headed = [f"{chunk.hit.heading}: {text}" for (chunk, _), text in zip(units, texts, strict=True)]
-        vectors = await self._embedder.embed([question, *headed, *texts])
-        similarity = np.asarray(vectors[1:] @ vectors[0], dtype=float).reshape(2, len(units))
-        words = await self._words.of(word for text in [question, *headed] for word in content_words(text))
+        vectors = await self._embedder.embed(
+            [question, *(unit.in_context for unit in units), *(unit.text for unit in units)]
+        )
+        cosines = np.asarray(vectors[1:] @ vectors[0], dtype=float).reshape(2, len(units)).T.tolist()
+        texts = [question, *(unit.in_context for unit in units)]
+        words = await self._words.of(word for text in texts for word in content_words(text))
         sentences = []
-        for (chunk, span), context, in_context, alone in zip(
-            units, headed, *similarity.tolist(), strict=True
-        ):
-            covered = coverage(question, context, found.rarity, words)
-            features = _features(question, chunk, span, in_context=in_context, alone=alone, covered=covered)
+        for unit, likeness in zip(units, cosines, strict=True):
+            covered = [
+                coverage(question, text, found.rarity, words) for text in (unit.in_context, unit.headed)
+            ]
+            features = (*likeness, *covered, *_other_features(question, unit, likeness[0]))
             rank, probability = self._weights.rank(features), self._weights.probability(features)
-            sentences.append(Sentence(chunk.hit, span, features, rank, probability))
+            sentences.append(Sentence(unit.chunk.hit, unit.span, features, rank, probability))
         return sorted(sentences, key=lambda sentence: -sentence.rank)
 
 
-def _units(found: SearchResult, wanted: set[str]) -> list[tuple[RankedChunk, Span]]:
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What can be quoted, where it stands, and the unit before it, of which it may speak ("It weighs …")."""
+
+    chunk: RankedChunk
+    span: Span
+    before: str
+
+    @property
+    def text(self) -> str:
+        return self.chunk.hit.text[self.span.start : self.span.end]
+
+    @property
+    def headed(self) -> str:
+        return f"{self.chunk.hit.heading or self.chunk.hit.document.title}: {self.text}"
+
+    @property
+    def in_context(self) -> str:
+        return f"{self.chunk.hit.heading or self.chunk.hit.document.title}: {self.before} {self.text}"
+
+
+def _units(found: SearchResult, wanted: set[str]) -> list[_Unit]:
     """Return the units worth a look, from the best passages on; of too many, those that share most terms.
 
     Passages overlap: a sentence that stands in two of them counts once.
     """
     places = {
-        (chunk.hit.document.id, chunk.hit.start + span.start): (chunk, span)
+        (chunk.hit.document.id, chunk.hit.start + unit.span.start): unit
         for chunk in reversed(found.chunks)
-        for span in reversed(split_sentences(chunk.hit.text))
-        if _is_sentence(chunk.hit, span)
+        for unit in reversed(_split(chunk))
     }
     units = list(reversed(places.values()))
     if len(units) > SENTENCES_MAX:
-        shared = [len(wanted & set(terms(c.hit.text[s.start : s.end]))) for c, s in units]
+        shared = [len(wanted & set(terms(unit.text))) for unit in units]
         best = sorted(range(len(units)), key=lambda i: -shared[i])[:SENTENCES_MAX]
         units = [units[i] for i in sorted(best)]
     return units
 
 
-def _is_sentence(hit: Hit, span: Span) -> bool:
-    text = hit.text[span.start : span.end]
+def _split(chunk: RankedChunk) -> list[_Unit]:
+    units: list[_Unit] = []
+    before = ""
+    for span in split_sentences(chunk.hit.text):
+        text = chunk.hit.text[span.start : span.end]
+        is_row = is_table_row(text)  # rows do not speak of each other
+        if _is_sentence(chunk.hit, text):
+            units.append(_Unit(chunk, span, "" if is_row else before))
+            before = "" if is_row else text
+        else:
+            before = ""
+    return units
+
+
+def _is_sentence(hit: Hit, text: str) -> bool:
     return len(text.split()) >= WORDS_MIN and text[0] != "#" and text not in hit.heading.split(" > ")
 
 
-def _features(
-    question: str, chunk: RankedChunk, span: Span, *, in_context: float, alone: float, covered: float
-) -> tuple[float, ...]:
-    text = chunk.hit.text[span.start : span.end]
-    context = f"{chunk.hit.heading} {text}"
+def _other_features(question: str, unit: _Unit, in_context: float) -> tuple[float, ...]:
     asked = numbers(question)
     nouns = set(focus(question))
     return (
-        in_context,
-        alone,
-        covered,
-        in_context if chunk.cosine is None else chunk.cosine,
-        _sign(has_wanted(question, text)),
-        len(asked - numbers(context)) / len(asked) if asked else 0.0,
-        _sign(nouns <= set(terms(context)) if nouns else None),
+        in_context if unit.chunk.cosine is None else unit.chunk.cosine,
+        _sign(has_wanted(question, unit.text)),
+        len(asked - numbers(unit.in_context)) / len(asked) if asked else 0.0,
+        _sign(nouns <= set(terms(unit.in_context)) if nouns else None),
     )
 
 

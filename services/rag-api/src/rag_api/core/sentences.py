@@ -43,6 +43,11 @@ def enclosing(spans: list[Span], inner: Span) -> Span:
     return Span(min(inner.start, touched[0].start), max(inner.end, touched[-1].end))
 
 
+def is_table_row(text: str) -> bool:
+    """Tell if a unit is a row of a table, as ingest writes it or as Markdown does."""
+    return bool(_ROW.match(text)) or text.startswith("|")
+
+
 def _blocks(text: str) -> list[Span]:
     """Join the lines of a wrapped paragraph; any other line is a block of its own."""
     blocks: list[Span] = []

@@ -41,8 +41,8 @@ def has_wanted(question: str, sentence: str) -> bool | None:
     return None
 
 
-def _has_name(_: re.Match[str], _question: str, sentence: str) -> bool:
-    return bool(_NAME.search(sentence))
+def _has_name(_: re.Match[str], _question: str, sentence: str) -> bool | None:
+    return bool(_NAME.search(sentence)) or None  # "customer care" is an answer too
 
 
 def _has_past(_: re.Match[str], _question: str, sentence: str) -> bool:
@@ -57,8 +57,10 @@ def _has_money(_: re.Match[str], question: str, sentence: str) -> bool:
     return bool(_MONEY.search(sentence)) and (_has_number(question, sentence) or "free" in sentence.lower())
 
 
-def _has_span(_: re.Match[str], question: str, sentence: str) -> bool:
-    return bool(_SPAN.search(sentence) or _DATE.search(sentence) or _CLOCK.search(sentence))
+def _has_span(_: re.Match[str], question: str, sentence: str) -> bool | None:
+    if _SPAN.search(sentence) or _DATE.search(sentence) or _CLOCK.search(sentence):
+        return True
+    return None if _has_number(question, sentence) else False  # "14 metres" is long too
 
 
 def _has_count(asked: re.Match[str], question: str, sentence: str) -> bool | None:
