@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import httpx
 import typer
+from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from slipway import parts as table
@@ -32,18 +34,42 @@ def ask(
 
     Exit code 0: there is an answer, if only that the documents hold none. 1: there is none.
     """
+    if not question.strip():
+        raise SlipwayError(
+            'The question is empty. Ask one: slipway ask "How many days of paid vacation do I get?"'
+        )
     config = load_config()
     events = stream_answer(config, question, user=user, collection=collection)
     if as_json:
         print(json.dumps(next(data for name, data in events if name == "done"), indent=2, ensure_ascii=False))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     with console.status("reading …"):
         name, data = next(events)
+    lines = _Lines(console)
     while name == "statement":
-        console.print(Text(f"{data['text']} "), end="")
+        lines.write(data["text"])
         name, data = next(events)
     _show_end(console, data)
+
+
+class _Lines:
+    """Prints text as it comes, broken between words where a terminal's line ends; a file's lines have no end."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._width = console.width if console.is_terminal else None
+        self._column = 0
+
+    def write(self, text: str) -> None:
+        for word in text.split():
+            cells = cell_len(word)
+            if self._column and self._width and self._column + 1 + cells > self._width:
+                self._console.file.write("\n")
+                self._column = 0
+            self._console.file.write(f" {word}" if self._column else word)
+            self._column += cells + (1 if self._column else 0)
+        self._console.file.flush()
 
 
 def stream_answer(
@@ -101,17 +127,21 @@ def _failure(problem: dict[str, Any]) -> SlipwayError:
 
 def _show_end(console: Console, answer: dict[str, Any]) -> None:
     if answer["insufficient_evidence"]:
-        console.print(Text(answer["answer"], style="yellow"), end="")
+        console.print(Text(answer["answer"], style="yellow"), end="", soft_wrap=not console.is_terminal)
     console.print()
     for number, citation in enumerate(answer["citations"], 1):
         place = f"{citation['document']['path']}, characters {citation['start']} to {citation['end']}"
-        console.print(
-            Text(f"\n[{number}] ", style="bold cyan")
-            + Text(citation["heading"] or citation["document"]["title"], style="bold")
-        )
-        console.print(Text(f"    {place}", style="dim"))
-        console.print(Text("    “" + " ".join(citation["quote"].split()) + "”"))
-    console.print(Text(f"\n{_timings(answer['timings_ms'])} · {_tokens(answer)}", style="dim"))
+        title = citation["heading"] or citation["document"]["title"]
+        console.print(Text.assemble((f"\n[{number}] ", "bold cyan"), (title, "bold")), soft_wrap=True)
+        console.print(Text(f"    {place}", style="dim"), soft_wrap=True)
+        quote = Text("“" + " ".join(citation["quote"].split()) + "”")
+        if console.is_terminal:
+            console.print(Padding(quote, (0, 0, 0, 4)))
+        else:
+            console.print(Text("    ") + quote, soft_wrap=True)
+    console.print(
+        Text(f"\n{_timings(answer['timings_ms'])} · {_tokens(answer)}", style="dim"), soft_wrap=True
+    )
 
 
 def _timings(timings_ms: dict[str, float]) -> str:
