@@ -33,17 +33,17 @@ def test_a_claim_is_given_before_the_text_goes_on() -> None:
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ('{"statements": [{"source": 2, "quote": "Full-ti', (2, "Full-ti")),
-        (r'{"statements": [{"source": 2, "quote": "a \"b\" \u00e4\nc', (2, 'a "b" ä\nc')),
-        ('{"statements": [{"source": 2, "quote": "half an escape \\', (2, "half an escape ")),
-        (r'{"statements": [{"source": 2, "quote": "half an escape \u00', (2, "half an escape ")),
+        ('{"statements": [{"source": 2, "quote": "Full-ti', "Full-ti"),
+        (r'{"statements": [{"source": 2, "quote": "a \"b\" \u00e4\nc', 'a "b" ä\nc'),
+        ('{"statements": [{"source": 2, "quote": "half an escape \\', "half an escape "),
+        (r'{"statements": [{"source": 2, "quote": "half an escape \u00', "half an escape "),
         ('{"statements": [{"source": 2, "quote": "done", "text": "It', None),
         ('{"statements": [{"source": 2, "quo', None),
         (DOCUMENT, None),
         ("no JSON", None),
     ],
 )
-def test_the_quote_that_is_being_written_is_known(written: str, expected: tuple[int, str] | None) -> None:
+def test_the_quote_that_is_being_written_is_known(written: str, expected: str | None) -> None:
     reader = ClaimReader()
     for character in written:
         reader.read(character)
@@ -54,8 +54,7 @@ def test_the_quote_that_is_being_written_is_known(written: str, expected: tuple[
 def test_no_text_breaks_the_reader(text: str) -> None:
     reader = ClaimReader()
     reader.read('{"statements": [{"source": 1, "quote": "' + text)
-    unfinished = reader.unfinished_quote()
-    assert unfinished is None or unfinished[0] == 1
+    assert text.startswith(reader.unfinished_quote() or "") or "\\" in text
 
 
 @pytest.mark.parametrize("cut", [0, 1, 20, len(DOCUMENT) // 2])

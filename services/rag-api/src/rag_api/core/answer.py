@@ -136,10 +136,8 @@ class Answerer:
 
 
 def _is_lost(claims: ClaimReader, sources: list[Excerpt]) -> bool:
-    match claims.unfinished_quote():
-        case (source, quote) if 1 <= source <= len(sources):
-            return is_made_up(quote, sources[source - 1].hit)
-    return False
+    quote = claims.unfinished_quote()
+    return quote is not None and all(is_made_up(quote, source.hit) for source in sources)
 
 
 @dataclass(slots=True)

@@ -12,8 +12,7 @@ STATEMENTS_MAX = 8
 # Not the object around the statements: it is complete only at the end.
 _INNER_OBJECT = re.compile(r'\{\s*"(?!statements")')
 _QUOTE_BEGUN = re.compile(
-    r'"source"\s*:\s*(?P<source>\d+)\s*,\s*"quote"\s*:\s*'
-    r'"(?P<quote>(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*)(?:\\u?[0-9a-fA-F]{0,3})?\Z'
+    r'"quote"\s*:\s*"(?P<quote>(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*)(?:\\u?[0-9a-fA-F]{0,3})?\Z'
 )
 _DECODER = json.JSONDecoder()
 
@@ -70,10 +69,10 @@ class ClaimReader:
                 claims.append(claim)
         return claims
 
-    def unfinished_quote(self) -> tuple[int, str] | None:
-        """Return the source and the words so far of a quote that is being written, None if none is."""
+    def unfinished_quote(self) -> str | None:
+        """Return the words so far of a quote that is being written, None if none is."""
         begun = _QUOTE_BEGUN.search(self._text, self._at)
-        return (int(begun["source"]), json.loads(f'"{begun["quote"]}"')) if begun else None
+        return str(json.loads(f'"{begun["quote"]}"')) if begun else None
 
 
 def _claim(value: Any) -> Claim | None:
