@@ -10,7 +10,7 @@ import json
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +207,8 @@ class RandomReader:
     chance: random.Random
 
     async def survey(self, *, collection: str | None, terms: Sequence[str]) -> Survey | None:
-        return await self.reader.survey(collection=collection, terms=terms)
+        survey = await self.reader.survey(collection=collection, terms=terms)
+        return survey and replace(survey, postings={})
 
     async def nearest(
         self, space: VectorSpace, vector: Vectors, *, limit: int, including: Sequence[int] = ()
